@@ -1,0 +1,187 @@
+//! `POST /v1/sessions`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::AppendHeaders;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use wharf_control::{Control, sessions};
+use wharf_domain::{ProjectId, Region, SessionTimeout, UserMetadata};
+
+use super::{BrowserSettings, ConnectableSession, Proxies, ProxySettings, SessionOptions};
+use crate::browserbase::names;
+use crate::error::{ApiError, ErrorBody, window_headers};
+use crate::extract::{Authenticated, JsonBody, Origin};
+
+/// A session that is asked for. Every field is optional.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default, expecting = "an object")]
+pub(crate) struct CreateSession {
+    /// The key's project; there is no other choice.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    project_id: Option<String>,
+    /// The longest that the session may run, in seconds, counted from the moment its browser answers.
+    #[schema(value_type = Option<i32>, minimum = 60, maximum = 21600)]
+    timeout: Option<SessionTimeout>,
+    /// Whether the session outlives its last client.
+    keep_alive: Option<bool>,
+    /// Where to run it.
+    #[schema(schema_with = names::region, required = false)]
+    region: Option<Region>,
+    /// An object of the caller's own, shorter than 512 characters as JSON. `GET /v1/sessions?q=` finds sessions by it.
+    #[schema(value_type = Option<Object>)]
+    user_metadata: Option<Map<String, Value>>,
+    /// How the browser is to be.
+    browser_settings: Option<BrowserSettings>,
+    /// The extension to load.
+    extension_id: Option<String>,
+    /// Where traffic goes out.
+    proxies: Option<Proxies>,
+    /// How proxies are spoken to.
+    proxy_settings: Option<ProxySettings>,
+}
+
+type RateLimitHeaders = AppendHeaders<[(HeaderName, HeaderValue); 3]>;
+
+/// Create a session
+///
+/// Answers when the browser is ready to be connected to.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "sessions",
+    operation_id = "sessions_create",
+    security(("apiKey" = [])),
+    request_body(content = CreateSession, description = "Options; may be left out"),
+    responses(
+        (status = 201, description = "The session, RUNNING", body = ConnectableSession),
+        (status = 429, description = "The project's concurrency or creation rate is used up", body = ErrorBody),
+        (status = 501, description = "An option that this server cannot honour yet", body = ErrorBody),
+        ApiError,
+    ),
+)]
+pub(crate) async fn handler(
+    State(control): State<Control>,
+    Authenticated(caller): Authenticated,
+    origin: Origin,
+    JsonBody(body): JsonBody<CreateSession>,
+) -> Result<(StatusCode, RateLimitHeaders, Json<ConnectableSession>), ApiError> {
+    let created = sessions::create(&control, &caller, request(body)?).await?;
+    let headers = AppendHeaders(window_headers(created.window));
+    Ok((
+        StatusCode::CREATED,
+        headers,
+        Json(ConnectableSession::new(created.view, &origin)),
+    ))
+}
+
+fn request(body: CreateSession) -> Result<sessions::CreateSession, ApiError> {
+    let options = SessionOptions {
+        browser_settings: body.browser_settings,
+        extension_id: body.extension_id,
+        proxies: body.proxies,
+        proxy_settings: body.proxy_settings,
+    };
+    Ok(sessions::CreateSession {
+        project: body.project_id.map(|id| project(&id)).transpose()?,
+        region: body.region.unwrap_or_default(),
+        timeout: body.timeout,
+        keep_alive: body.keep_alive.unwrap_or(false),
+        user_metadata: body
+            .user_metadata
+            .map(UserMetadata::try_from)
+            .transpose()
+            .map_err(|error| ApiError::invalid(format!("body/userMetadata {error}")))?,
+        browser: options.browser(),
+        needs: options.needs(),
+        options: options.to_stored(),
+    })
+}
+
+/// What is no UUID is nobody's project: not found, like any other that the caller has no right to.
+fn project(id: &str) -> Result<ProjectId, ApiError> {
+    id.parse()
+        .map_err(|_| ApiError::new(StatusCode::NOT_FOUND, format!("Project {id} not found")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wharf_control::sessions::Capability;
+
+    use super::*;
+
+    fn parsed(body: Value) -> sessions::CreateSession {
+        request(serde_json::from_value(body).expect("the body parses")).expect("the body is valid")
+    }
+
+    #[test]
+    fn nothing_asked_for_is_a_session_with_the_defaults() {
+        let session = parsed(json!({}));
+        assert_eq!(
+            (session.region, session.keep_alive, session.timeout),
+            (Region::UsWest2, false, None)
+        );
+        assert_eq!((session.options, session.needs), (json!({}), vec![]));
+    }
+
+    #[test]
+    fn options_are_kept_as_they_were_asked_for() {
+        let options = json!({
+            "browserSettings": { "viewport": { "width": 1288, "height": 711 }, "blockAds": true, "solveCaptchas": false },
+            "proxies": false,
+        });
+        let session = parsed(options.clone());
+        assert_eq!(session.options, options);
+        assert!(session.needs.is_empty());
+        assert_eq!(
+            session.browser.viewport.map(|viewport| viewport.width()),
+            Some(1288)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_ignored_is_noticed() {
+        for (body, capability) in [
+            (json!({ "proxies": true }), Capability::Proxies),
+            (
+                json!({ "proxies": [{ "type": "external", "server": "http://p:1" }] }),
+                Capability::Proxies,
+            ),
+            (json!({ "extensionId": "e" }), Capability::Extensions),
+            (
+                json!({ "browserSettings": { "verified": true } }),
+                Capability::Verified,
+            ),
+            (
+                json!({ "browserSettings": { "advancedStealth": true } }),
+                Capability::Verified,
+            ),
+            (
+                json!({ "browserSettings": { "os": "mac" } }),
+                Capability::OperatingSystem,
+            ),
+            (
+                json!({ "browserSettings": { "allowedDomains": ["a.example"] } }),
+                Capability::AllowedDomains,
+            ),
+            (
+                json!({ "browserSettings": { "context": { "id": uuid::Uuid::nil() } } }),
+                Capability::Contexts,
+            ),
+            (
+                json!({ "proxySettings": { "caCertificates": [uuid::Uuid::nil()] } }),
+                Capability::CaCertificates,
+            ),
+        ] {
+            assert_eq!(parsed(body.clone()).needs, [capability], "{body}");
+        }
+        assert!(
+            parsed(json!({ "proxies": [{ "type": "none" }], "browserSettings": { "os": "linux" } }))
+                .needs
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! How handlers get what they need from a request. Each refuses in the service's own error shape.
+
+mod body;
+mod caller;
+mod origin;
+mod path;
+
+pub(crate) use body::JsonBody;
+pub(crate) use caller::{Authenticated, AuthenticatedWorker};
+pub(crate) use origin::Origin;
+pub(crate) use path::IdPath;

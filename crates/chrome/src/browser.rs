@@ -1,0 +1,85 @@
+//! A browser that is ready.
+
+use crate::cdp::{CdpError, CdpPipe};
+use crate::flags::Viewport;
+use crate::process::BrowserExit;
+use crate::ready;
+use crate::running::{CloseReport, Ready, Running};
+use crate::sampler::Sampler;
+use crate::stderr::DevtoolsEndpoint;
+use tokio::sync::watch;
+
+/// A ready browser. Dropping it kills it and removes its folder, which blocks for some 30 ms: prefer
+/// [`Browser::close`].
+#[derive(Debug)]
+pub struct Browser {
+    running: Running,
+    ready: Ready,
+    sampler: Sampler,
+}
+
+impl Browser {
+    pub(crate) fn new(running: Running, ready: Ready) -> Browser {
+        let sampler = Sampler::of(running.group());
+        Browser {
+            running,
+            ready,
+            sampler,
+        }
+    }
+
+    /// Where clients connect.
+    pub fn devtools(&self) -> &DevtoolsEndpoint {
+        &self.ready.endpoint
+    }
+
+    /// The product, for example `Chrome/156.0.8078.79`.
+    pub fn version(&self) -> &str {
+        &self.ready.product
+    }
+
+    /// Our own DevTools connection, over the pipe.
+    pub fn cdp(&self) -> &CdpPipe {
+        self.running.cdp()
+    }
+
+    /// The process id of the browser's main process, for logs.
+    pub fn pid(&self) -> u32 {
+        self.running
+            .group()
+            .leader()
+            .as_raw_nonzero()
+            .get()
+            .unsigned_abs()
+    }
+
+    /// Becomes `Some` the moment the main process ends; its helpers are then killed and reaped at once. May be
+    /// awaited by many, with [`watch::Receiver::wait_for`].
+    pub fn exit(&self) -> watch::Receiver<Option<BrowserExit>> {
+        self.running.exit()
+    }
+
+    /// Waits for the end of the main process.
+    pub async fn exited(&self) -> BrowserExit {
+        self.running.ended().await
+    }
+
+    /// Measures this browser; see [`Sampler::sample`] for the cost.
+    pub fn sampler(&self) -> Sampler {
+        self.sampler.clone()
+    }
+
+    /// Sizes the first page: afterwards `innerWidth` and `innerHeight` are exactly these. For a browser that
+    /// was started before anybody knew the size.
+    ///
+    /// # Errors
+    /// See [`CdpError`].
+    pub async fn set_viewport(&self, viewport: Viewport) -> Result<(), CdpError> {
+        ready::set_viewport(self.cdp(), viewport).await
+    }
+
+    /// Kills every process of the browser, waits until they are gone, and removes the folder: 20-40 ms.
+    pub async fn close(self) -> CloseReport {
+        self.running.end().await
+    }
+}

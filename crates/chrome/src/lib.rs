@@ -1,0 +1,36 @@
+//! Starts Chromium safely, speaks to it over a pipe, and takes every trace of it away.
+//!
+//! A [`Launcher`] is built once. Each [`Launcher::launch`] answers with a [`Browser`] that is ready: its
+//! DevTools address is known, it holds exactly one page in its default context, and the page has the asked
+//! size. Nothing here knows of sessions or tenants.
+//!
+//! Linux only: process groups, pidfds and `/proc` are what "every trace" rests on.
+
+mod account;
+mod binary;
+mod browser;
+mod cdp;
+mod error;
+mod flags;
+mod launcher;
+mod process;
+mod procfs;
+mod profile;
+mod ready;
+mod running;
+mod sampler;
+mod spawner;
+mod stderr;
+
+pub use account::AccountError;
+pub use binary::{BrowserBinary, BrowserNotFound, find_browser};
+pub use browser::Browser;
+pub use cdp::{CdpError, CdpEvent, CdpPipe};
+pub use error::{LaunchError, LauncherError};
+pub use flags::{Isolation, Viewport};
+pub use launcher::{LaunchOptions, Launcher, LauncherOptions};
+pub use process::{BrowserExit, become_subreaper};
+pub use profile::{ProfileError, ProfileRoot};
+pub use running::CloseReport;
+pub use sampler::{Sample, Sampler};
+pub use stderr::DevtoolsEndpoint;

@@ -1,0 +1,186 @@
+//! A started browser, from the fork to the last trace of it.
+
+use crate::cdp::{CdpError, CdpPipe};
+use crate::flags::Viewport;
+use crate::process::{BrowserExit, ExitEvent, ProcessGroup, Processes};
+use crate::profile::ProfileFolder;
+use crate::ready::{self, NotReady};
+use crate::spawner::{Spawned, Spawner};
+use crate::stderr::{self, DevtoolsEndpoint, StderrTail};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::unix::pipe;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+/// Killing and reaping takes 20-40 ms. After this long a process hangs in the kernel, and waiting is no use.
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// For the last lines on stderr once every process is gone.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
+
+/// Field order is drop order: first the processes die, then their folder goes.
+#[derive(Debug)]
+pub(crate) struct Running {
+    processes: Processes,
+    folder: ProfileFolder,
+    cdp: CdpPipe,
+    exit: watch::Receiver<Option<BrowserExit>>,
+    announced: oneshot::Receiver<DevtoolsEndpoint>,
+    tail: StderrTail,
+    supervisor: JoinSet<()>,
+    drain: JoinSet<()>,
+    /// Browsers are tied to the life of its thread.
+    _spawner: Arc<Spawner>,
+}
+
+/// What a ready browser says of itself.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) endpoint: DevtoolsEndpoint,
+    pub(crate) product: String,
+}
+
+#[derive(Debug)]
+pub(crate) enum Unready {
+    Exited(BrowserExit),
+    Wrong(NotReady),
+}
+
+/// How a browser's end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloseReport {
+    /// How the main process ended: by our signal, unless it had ended before. `None` if it has not ended yet.
+    pub exit: Option<BrowserExit>,
+    /// Whether every process is reaped and the folder removed. If not, the reason is in the log and the work
+    /// goes on in the background.
+    pub complete: bool,
+    /// From the call to the end.
+    pub took: Duration,
+}
+
+impl Running {
+    /// Starts the tasks that watch a browser. On an error the browser dies with the arguments.
+    pub(crate) fn watch(
+        spawned: Spawned,
+        folder: ProfileFolder,
+        cdp: CdpPipe,
+        spawner: Arc<Spawner>,
+    ) -> std::io::Result<Running> {
+        // Moved in this order, so that an early return kills before it removes.
+        let Spawned { processes, stderr } = spawned;
+        let event = ExitEvent::of(processes.group())?;
+        let stderr = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
+        let tail = StderrTail::default();
+        let (announce, announced) = oneshot::channel();
+        let (exit_sender, exit) = watch::channel(None);
+        let (mut supervisor, mut drain) = (JoinSet::new(), JoinSet::new());
+        supervisor.spawn(supervise(event, Arc::clone(processes.group()), exit_sender));
+        drain.spawn(stderr::drain(stderr, tail.clone(), announce));
+        Ok(Running {
+            processes,
+            folder,
+            cdp,
+            exit,
+            announced,
+            tail,
+            supervisor,
+            drain,
+            _spawner: spawner,
+        })
+    }
+
+    /// Waits for readiness or the end, whichever comes first.
+    pub(crate) async fn become_ready(&mut self, viewport: Viewport) -> Result<Ready, Unready> {
+        let Running {
+            cdp, announced, exit, ..
+        } = self;
+        let ready = async {
+            let product = match ready::prepare(cdp, viewport).await {
+                // A closed pipe means that the process ends; how it ends is the better news.
+                Err(NotReady::Cdp(CdpError::Closed)) => std::future::pending().await,
+                prepared => prepared.map_err(Unready::Wrong)?,
+            };
+            match announced.await {
+                Ok(endpoint) => Ok(Ready { endpoint, product }),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = ended(exit) => Err(Unready::Exited(exit)),
+            ready = ready => ready,
+        }
+    }
+
+    pub(crate) fn cdp(&self) -> &CdpPipe {
+        &self.cdp
+    }
+
+    pub(crate) fn group(&self) -> &Arc<ProcessGroup> {
+        self.processes.group()
+    }
+
+    pub(crate) fn exit(&self) -> watch::Receiver<Option<BrowserExit>> {
+        self.exit.clone()
+    }
+
+    pub(crate) async fn ended(&self) -> BrowserExit {
+        ended(&mut self.exit.clone()).await
+    }
+
+    /// Ends the browser and answers what it said last.
+    pub(crate) async fn last_words(mut self) -> Vec<String> {
+        let (tail, mut drain) = (self.tail.clone(), std::mem::take(&mut self.drain));
+        self.end().await;
+        // Ends by itself once nobody holds the other end.
+        let _ = timeout(LAST_WORDS_LIMIT, drain.join_next()).await;
+        tail.lines()
+    }
+
+    /// Kills, reaps and removes. There is nothing to save, so there is no gentler step before.
+    pub(crate) async fn end(mut self) -> CloseReport {
+        let started = Instant::now();
+        self.group().kill();
+        let ended = timeout(END_LIMIT, self.supervisor.join_next()).await.is_ok();
+        let exit = *self.exit.borrow();
+        if !ended {
+            tracing::error!(leader = %self.group().leader(), "a killed browser does not end");
+        }
+        // The rest blocks: the folder, and processes the supervisor did not reap because it was cut off.
+        let rest = tokio::task::spawn_blocking(move || {
+            self.group().destroy();
+            self.folder.remove().is_ok()
+        });
+        let complete = match ended {
+            true => rest.await.unwrap_or(false),
+            false => false,
+        };
+        CloseReport {
+            exit,
+            complete,
+            took: started.elapsed(),
+        }
+    }
+}
+
+async fn ended(exit: &mut watch::Receiver<Option<BrowserExit>>) -> BrowserExit {
+    // Copied out before the next await: the channel's guard may not cross one.
+    let seen = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+    match seen {
+        Ok(exit) => exit.unwrap_or(BrowserExit::Clean),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Publishes the end of the main process, then takes its helpers with it: without it they are of no use.
+async fn supervise(event: ExitEvent, group: Arc<ProcessGroup>, publish: watch::Sender<Option<BrowserExit>>) {
+    match event.wait().await {
+        Ok(exit) => {
+            publish.send_replace(Some(exit));
+        }
+        Err(error) => tracing::error!(leader = %group.leader(), %error, "cannot wait for a browser"),
+    }
+    // Fails only when the runtime shuts down; then dropping the browser does it.
+    let _ = tokio::task::spawn_blocking(move || group.destroy()).await;
+}

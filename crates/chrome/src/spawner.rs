@@ -1,0 +1,146 @@
+//! The thread that forks browsers.
+//!
+//! The kernel ties "kill me when my parent dies" to the *thread* that forked. Threads of the async runtime's
+//! blocking pool end after some idle seconds, so browsers are forked on one thread that lives as long as they do.
+
+use crate::account::Account;
+use crate::process::Processes;
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Command, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Handle to the thread, which ends with the last handle. A browser must hold one.
+#[derive(Debug)]
+pub(crate) struct Spawner(Mutex<mpsc::Sender<Job>>);
+
+impl Spawner {
+    pub(crate) fn start() -> std::io::Result<Spawner> {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("browser-spawner".to_owned())
+            .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        Ok(Spawner(Mutex::new(sender)))
+    }
+
+    /// Runs `job` on the thread. If the caller goes away meanwhile, the result is dropped there: a started
+    /// browser dies with it.
+    ///
+    /// # Errors
+    /// The thread has ended, which only a panic in a job can cause.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> std::io::Result<T> {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move || drop(answer.send(job())));
+        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(job);
+        let gone = || std::io::Error::other("the thread that starts browsers has ended");
+        sent.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())
+    }
+}
+
+/// What the browser is started with.
+pub(crate) struct SpawnRequest {
+    pub(crate) binary: PathBuf,
+    pub(crate) account: Account,
+    /// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
+    pub(crate) commands: OwnedFd,
+    pub(crate) answers: OwnedFd,
+}
+
+/// A browser that has been executed.
+pub(crate) struct Spawned {
+    pub(crate) processes: Processes,
+    pub(crate) stderr: ChildStderr,
+}
+
+/// Forks and executes the browser in `folder`. Blocks for a few milliseconds.
+pub(crate) fn spawn(request: SpawnRequest, flags: &[String], folder: &Path) -> std::io::Result<Spawned> {
+    let mut command = Command::new(&request.binary);
+    command.args(flags).current_dir(folder);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    set_environment(&mut command, folder);
+    if let Account::Other { user, group } = request.account {
+        // Setting the user as root also drops the supplementary groups.
+        command.gid(group).uid(user);
+    }
+    let mappings = vec![
+        FdMapping {
+            parent_fd: request.commands,
+            child_fd: 3,
+        },
+        FdMapping {
+            parent_fd: request.answers,
+            child_fd: 4,
+        },
+    ];
+    command.fd_mappings(mappings).map_err(std::io::Error::other)?;
+    let parent = rustix::process::getpid();
+    #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
+    // SAFETY: `restrain` makes system calls only; it neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(move || restrain(parent));
+    }
+    let mut child = command.spawn()?;
+    // Spawning answers after exec, so `restrain` has run and the child leads its session.
+    let leader = Pid::from_child(&child);
+    let processes = Processes::adopt(leader, folder.to_owned());
+    let stderr = child
+        .stderr
+        .take()
+        .ok_or_else(|| std::io::Error::other("stderr was not piped"))?;
+    Ok(Spawned { processes, stderr })
+}
+
+/// Nothing of our own environment is passed on: it may hold secrets.
+fn set_environment(command: &mut Command, folder: &Path) {
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LANG", "C.UTF-8");
+    for variable in [
+        "HOME",
+        "TMPDIR",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+    ] {
+        command.env(variable, folder);
+    }
+    // The host's buses are none of a browser's business.
+    for variable in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"] {
+        command.env(variable, "unix:path=/nonexistent");
+    }
+}
+
+/// Runs in the child after the change of user, which would clear the parent death signal.
+fn restrain(parent: Pid) -> std::io::Result<()> {
+    rustix::process::setsid()?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    if rustix::process::getppid() != Some(parent) {
+        // The parent died before the signal was armed.
+        return Err(rustix::io::Errno::SRCH.into());
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    // A core dump would hold page contents.
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! What the tests with a real Chromium share.
+
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use wharf_chrome::{
+    Browser, BrowserBinary, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions, ProfileRoot,
+    find_browser,
+};
+
+/// A launcher whose profiles lie in a folder of the test's own.
+pub struct Lab {
+    pub launcher: Launcher,
+    pub folder: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> Lab {
+        Lab::with(find_browser(None).unwrap())
+    }
+
+    pub fn with(binary: BrowserBinary) -> Lab {
+        let folder = open_folder();
+        let launcher = Launcher::new(LauncherOptions {
+            binary,
+            isolation: Isolation::Process,
+            profiles: ProfileRoot::at(folder.path()).unwrap(),
+            user: "nobody".to_owned(),
+        });
+        Lab {
+            launcher: launcher.unwrap(),
+            folder,
+        }
+    }
+
+    /// A launcher whose browser is a shell script.
+    pub fn with_script(script: &str) -> (Lab, TempDir) {
+        let folder = open_folder();
+        let path = folder.path().join("browser");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        (Lab::with(find_browser(Some(&path)).unwrap()), folder)
+    }
+
+    pub async fn launch(&self) -> Browser {
+        self.launcher.launch(options("session-1")).await.unwrap()
+    }
+
+    pub async fn fail(&self, options: LaunchOptions) -> LaunchError {
+        self.launcher
+            .launch(options)
+            .await
+            .map(|browser| browser.pid())
+            .unwrap_err()
+    }
+
+    /// No process of a browser, dead or alive, and no profile.
+    pub fn assert_nothing_left(&self) {
+        assert_eq!(processes_of(self.folder.path()), [] as [i32; 0], "processes");
+        assert_eq!(own_children(), [] as [i32; 0], "children");
+        for root in std::fs::read_dir(self.folder.path()).unwrap() {
+            let profiles = std::fs::read_dir(root.unwrap().path()).unwrap();
+            assert_eq!(
+                profiles.map(|entry| entry.unwrap().path()).collect::<Vec<_>>(),
+                [] as [PathBuf; 0]
+            );
+        }
+    }
+}
+
+pub fn options(name: &str) -> LaunchOptions {
+    LaunchOptions {
+        name: name.to_owned(),
+        viewport: None,
+        ignore_certificate_errors: false,
+        deadline: Duration::from_secs(30),
+    }
+}
+
+/// A folder the browser's user can pass through, with a path short enough for Chromium's socket.
+pub fn open_folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("w").tempdir_in("/tmp").unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    folder
+}
+
+/// The first page of a browser, attached over the pipe.
+pub struct Page<'a> {
+    browser: &'a Browser,
+    session: String,
+}
+
+impl Page<'_> {
+    pub async fn first(browser: &Browser) -> Page<'_> {
+        let targets = call(browser, "Target.getTargets", json!({})).await;
+        let targets = targets["targetInfos"].as_array().unwrap();
+        let page = targets.iter().find(|target| target["type"] == "page").unwrap();
+        Page::attach(browser, page["targetId"].as_str().unwrap()).await
+    }
+
+    pub async fn attach<'a>(browser: &'a Browser, target: &str) -> Page<'a> {
+        let attach = json!({ "targetId": target, "flatten": true });
+        let attached = call(browser, "Target.attachToTarget", attach).await;
+        Page {
+            browser,
+            session: attached["sessionId"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub async fn evaluate(&self, expression: &str) -> Value {
+        let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let cdp = self.browser.cdp();
+        let answer = cdp
+            .call_session(Some(&self.session), "Runtime.evaluate", params)
+            .await
+            .unwrap();
+        let answer: Value = serde_json::from_str(answer.get()).unwrap();
+        answer["result"]["value"].clone()
+    }
+}
+
+pub async fn call(browser: &Browser, method: &str, params: Value) -> Value {
+    let answer = browser.cdp().call(method, params).await.unwrap();
+    serde_json::from_str(answer.get()).unwrap()
+}
+
+/// Living processes that work in `folder` or name it on their command line, as all of Chromium's do.
+pub fn processes_of(folder: &Path) -> Vec<i32> {
+    let name = folder.to_str().unwrap();
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let inside = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+        if inside || String::from_utf8_lossy(&command).contains(name) {
+            pids.push(pid);
+        }
+    }
+    pids
+}
+
+/// Our children, zombies included.
+pub fn own_children() -> Vec<i32> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let lists =
+        threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
+/// A field of `/proc/<pid>/status`.
+pub fn status(pid: i32, field: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{field}:")))
+        .unwrap();
+    line.trim().to_owned()
+}
+
+/// Processes below `folder` of one kind: `renderer`, `gpu-process`, `zygote`, `utility`.
+pub fn processes_of_type(folder: &Path, kind: &str) -> Vec<i32> {
+    let flag = format!("--type={kind}");
+    let has_flag = |pid: &i32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&flag)
+    };
+    processes_of(folder).into_iter().filter(has_flag).collect()
+}

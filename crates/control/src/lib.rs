@@ -1,0 +1,18 @@
+//! What Wharf does, one use case a file. The only part that writes to Postgres and gives orders to workers.
+//!
+//! A use case takes the [`Control`], whoever calls, and values; it answers with values or an [`Error`]. It knows nothing
+//! of HTTP. [`reconcile`] finishes what a crash left half-done; any number of replicas may run it.
+
+pub mod api_keys;
+mod authenticate;
+mod control;
+mod error;
+pub mod projects;
+pub mod reconcile;
+pub mod sessions;
+mod worker_client;
+pub mod workers;
+
+pub use authenticate::{Caller, WorkerCaller, authenticate, authenticate_worker};
+pub use control::{Control, ControlOptions};
+pub use error::{Error, Window};

@@ -1,0 +1,72 @@
+//! The tables `sessions` and `session_usage`.
+
+mod create;
+mod end;
+mod get;
+mod list;
+mod live;
+mod merge_usage;
+mod overdue;
+mod row;
+mod start;
+
+use wharf_domain::{
+    Bytes, EndReason, Generation, Incarnation, Percent, ProjectId, Region, SessionId, SessionStatus,
+    SessionTimeout, Timestamp, WorkerId,
+};
+
+pub use create::{Admission, NewSession, Placement, create};
+pub use end::{Ended, end, end_own, end_reported};
+pub use get::get;
+pub use list::{SessionFilter, list};
+pub use live::{LiveSession, find_live, of_replaced_workers};
+pub use merge_usage::{UsageReport, merge_usage};
+pub use overdue::overdue;
+pub use start::start;
+
+/// A session with what its current launch used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Where it is in its life.
+    pub status: SessionStatus,
+    /// Why it ended.
+    pub end_reason: Option<EndReason>,
+    /// Which launch is current.
+    pub generation: Generation,
+    /// The region that it runs in.
+    pub region: Region,
+    /// Whether it outlives its last client.
+    pub keep_alive: bool,
+    /// How long it may run.
+    pub timeout: SessionTimeout,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When its row last changed.
+    pub updated_at: Timestamp,
+    /// When its browser answered.
+    pub started_at: Option<Timestamp>,
+    /// Its deadline; provisional until the browser answers.
+    pub expires_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The caller's own object.
+    pub user_metadata: Option<serde_json::Value>,
+    /// The options of the create call, as they were asked for.
+    pub options: serde_json::Value,
+    /// The worker that runs it.
+    pub worker: WorkerId,
+    /// Which start of that worker.
+    pub worker_incarnation: Incarnation,
+    /// Where that worker is reached.
+    pub worker_address: String,
+    /// Bytes through its proxy.
+    pub proxy_bytes: Bytes,
+    /// Mean CPU use since its start.
+    pub average_cpu: Percent,
+    /// Highest memory seen.
+    pub memory: Bytes,
+}

@@ -1,0 +1,6 @@
+//! One project never sees or touches another's rows.
+
+mod catalogue;
+mod interleaved;
+mod roles;
+mod walls;

@@ -1,0 +1,87 @@
+//! Wharf: browser sessions on your own machines.
+
+mod connect;
+mod data_dir;
+mod key;
+mod migrate;
+mod openapi;
+mod project;
+mod table;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use wharf_telemetry::LogFormat;
+
+/// Browser sessions on your own machines, under the APIs that your programs already speak.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version)]
+struct Command {
+    /// Which log lines to write, as in `info,wharf_worker=debug`.
+    #[arg(long, env = "WHARF_LOG", default_value = "info", global = true)]
+    log: String,
+    /// How log lines look: text or json.
+    #[arg(long, env = "WHARF_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Run everything in one process: api, gateway, one worker and their own Postgres.
+    Up(up::Up),
+    /// Bring a database up to date.
+    Migrate(migrate::Migrate),
+    /// Make and list projects.
+    Project(project::Project),
+    /// Make, list and revoke API keys.
+    Key(key::Key),
+    /// Print the OpenAPI document.
+    Openapi(openapi::Openapi),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the one message of a command that failed")]
+            {
+                eprintln!("wharf: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    wharf_telemetry::start_logs(&command.log, command.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime did not start")?;
+    runtime.block_on(async {
+        match command.role {
+            Role::Up(up) => up.run().await,
+            Role::Migrate(migrate) => migrate.run().await,
+            Role::Project(project) => project.run().await,
+            Role::Key(key) => key.run().await,
+            Role::Openapi(openapi) => openapi.run(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Command::command().debug_assert();
+    }
+}

@@ -1,0 +1,149 @@
+//! What a session needs of a browser, and Chromium as such a browser. Tests put in another.
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use wharf_chrome::{BrowserExit, LaunchOptions, Launcher};
+use wharf_domain::{Bytes, Millis, with_causes};
+use wharf_protocol::LaunchRequest;
+
+/// Starts browsers.
+pub(crate) trait Browsers: Send + Sync + 'static {
+    /// Starts one that answers `within` this time; otherwise says why not. Dropping the future leaves nothing behind.
+    fn launch(
+        &self,
+        request: &LaunchRequest,
+        within: Duration,
+    ) -> BoxFuture<'static, Result<Box<dyn Browser>, String>>;
+}
+
+/// A browser that answers.
+pub(crate) trait Browser: Send + Sync + 'static {
+    /// Where it takes CDP connections.
+    fn endpoint(&self) -> Endpoint;
+    /// Its product name and version.
+    fn version(&self) -> String;
+    /// Resolves when it has ended by itself. May be asked again and dropped at will.
+    fn exited(&self) -> BoxFuture<'_, Exit>;
+    /// Measures it, from any thread.
+    fn meter(&self) -> Arc<dyn Meter>;
+    /// Takes every trace of it away.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Measures a browser.
+pub(crate) trait Meter: Send + Sync + 'static {
+    /// `None` once the browser is gone. Reads files of the kernel for some milliseconds.
+    fn read(&self) -> Option<Reading>;
+}
+
+/// What a browser's processes use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// CPU time so far.
+    pub(crate) cpu: Millis,
+    /// Memory now, as proportional set size.
+    pub(crate) memory: Bytes,
+}
+
+/// Where a browser takes CDP connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    /// Holds a secret of the browser: not for logs.
+    pub(crate) path: String,
+}
+
+/// How a browser ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It was asked to close, and did.
+    Clean,
+    /// Anything else, in words.
+    Crash(String),
+}
+
+impl Browsers for Arc<Launcher> {
+    fn launch(
+        &self,
+        request: &LaunchRequest,
+        within: Duration,
+    ) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
+        let launcher = Self::clone(self);
+        let options = LaunchOptions {
+            name: format!("{}-{}", request.session, request.generation.0),
+            viewport: request.browser.viewport.map(|viewport| wharf_chrome::Viewport {
+                width: viewport.width(),
+                height: viewport.height(),
+            }),
+            ignore_certificate_errors: request.browser.ignore_certificate_errors,
+            deadline: within,
+        };
+        Box::pin(async move {
+            match Launcher::launch(&launcher, options).await {
+                Ok(browser) => Ok(Box::new(browser) as Box<dyn Browser>),
+                Err(error) => Err(with_causes(&error)),
+            }
+        })
+    }
+}
+
+impl Browser for wharf_chrome::Browser {
+    fn endpoint(&self) -> Endpoint {
+        let endpoint = self.devtools();
+        Endpoint {
+            address: endpoint.address(),
+            path: endpoint.path().to_owned(),
+        }
+    }
+
+    fn version(&self) -> String {
+        self.version().to_owned()
+    }
+
+    fn exited(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.exit();
+        Box::pin(async move {
+            let exit = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+            match exit.ok().flatten() {
+                Some(BrowserExit::Clean) => Exit::Clean,
+                Some(exit) => Exit::Crash(exit.to_string()),
+                // Only a browser that is being taken away is no longer watched.
+                None => pending().await,
+            }
+        })
+    }
+
+    fn meter(&self) -> Arc<dyn Meter> {
+        Arc::new(self.sampler())
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let pid = self.pid();
+            let report = (*self).close().await;
+            if !report.complete {
+                tracing::warn!(
+                    pid,
+                    "a browser left something behind: processes of its session, or its folder"
+                );
+            }
+        })
+    }
+}
+
+impl Meter for wharf_chrome::Sampler {
+    fn read(&self) -> Option<Reading> {
+        let sample = self.sample()?;
+        Some(Reading {
+            cpu: sample.cpu.into(),
+            memory: Bytes(sample.memory),
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! Browsers that are played by a test.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use tokio::sync::watch;
+
+use super::*;
+
+/// The strings of every browser of one test.
+#[derive(Clone)]
+pub(crate) struct FakeBrowsers(Arc<Strings>);
+
+struct Strings {
+    endpoint: SocketAddr,
+    /// Launches wait while it is set.
+    held: watch::Sender<bool>,
+    /// Why launches fail.
+    broken: Mutex<Option<String>>,
+    exit: watch::Sender<Option<Exit>>,
+    reading: Mutex<Option<Reading>>,
+    launched: AtomicU32,
+    /// Browsers whose traces are not gone yet.
+    alive: watch::Sender<u32>,
+    /// Closing waits while it is set.
+    stuck: watch::Sender<bool>,
+}
+
+impl FakeBrowsers {
+    pub(crate) fn new() -> Self {
+        Self::at(([127, 0, 0, 1], 9).into())
+    }
+
+    /// Browsers that take clients here.
+    pub(crate) fn at(endpoint: SocketAddr) -> Self {
+        Self(Arc::new(Strings {
+            endpoint,
+            held: watch::Sender::new(false),
+            broken: Mutex::default(),
+            exit: watch::Sender::new(None),
+            reading: Mutex::default(),
+            launched: AtomicU32::new(0),
+            alive: watch::Sender::new(0),
+            stuck: watch::Sender::new(false),
+        }))
+    }
+
+    pub(crate) fn hold_launches(&self, held: bool) {
+        self.0.held.send_replace(held);
+    }
+
+    pub(crate) fn hold_closes(&self, stuck: bool) {
+        self.0.stuck.send_replace(stuck);
+    }
+
+    pub(crate) fn break_with(&self, reason: &str) {
+        *self.0.broken.lock().unwrap() = Some(reason.to_owned());
+    }
+
+    pub(crate) fn exit(&self, exit: Exit) {
+        self.0.exit.send_replace(Some(exit));
+    }
+
+    pub(crate) fn use_up(&self, cpu: u64, memory: u64) {
+        *self.0.reading.lock().unwrap() = Some(Reading {
+            cpu: Millis(cpu),
+            memory: Bytes(memory),
+        });
+    }
+
+    pub(crate) fn launched(&self) -> u32 {
+        self.0.launched.load(SeqCst)
+    }
+
+    pub(crate) fn alive(&self) -> u32 {
+        *self.0.alive.borrow()
+    }
+}
+
+async fn released(gate: &watch::Sender<bool>) {
+    gate.subscribe().wait_for(|held| !held).await.unwrap();
+}
+
+impl Browsers for FakeBrowsers {
+    fn launch(&self, _: &LaunchRequest, _: Duration) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
+        let strings = Arc::clone(&self.0);
+        Box::pin(async move {
+            strings.launched.fetch_add(1, SeqCst);
+            released(&strings.held).await;
+            if let Some(reason) = strings.broken.lock().unwrap().clone() {
+                return Err(reason);
+            }
+            strings.alive.send_modify(|alive| *alive += 1);
+            Ok(Box::new(FakeBrowser(strings)) as Box<dyn Browser>)
+        })
+    }
+}
+
+struct FakeBrowser(Arc<Strings>);
+
+impl Browser for FakeBrowser {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            address: self.0.endpoint,
+            path: "/devtools/browser/secret".to_owned(),
+        }
+    }
+
+    fn version(&self) -> String {
+        "Fake/1.0".to_owned()
+    }
+
+    fn exited(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.0.exit.subscribe();
+        Box::pin(async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() })
+    }
+
+    fn meter(&self) -> Arc<dyn Meter> {
+        Arc::new(Self(Arc::clone(&self.0)))
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            released(&self.0.stuck).await;
+            self.0.alive.send_modify(|alive| *alive -= 1);
+        })
+    }
+}
+
+impl Meter for FakeBrowser {
+    fn read(&self) -> Option<Reading> {
+        *self.0.reading.lock().unwrap()
+    }
+}

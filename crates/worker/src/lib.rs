@@ -1,0 +1,20 @@
+//! The agent that runs sessions: browsers, their deadlines, their clients, their usage.
+//!
+//! A [`Worker`] registers with the control plane, takes launches and releases from it, and reports everything it runs
+//! in one heartbeat. A running session needs no control plane: the worker itself enforces its deadline, verifies its
+//! clients' tokens ([`Tap`]), and keeps its end and its usage until somebody has stored them.
+
+mod agent;
+mod browser;
+mod control_plane;
+mod heartbeat;
+mod http;
+mod metric;
+mod registry;
+mod session;
+mod tap;
+mod worker;
+
+pub use metric::{LAUNCH_SECONDS, SESSION_ENDS, SESSIONS, SLOTS, TUNNEL_BYTES};
+pub use tap::Tap;
+pub use worker::{Worker, WorkerError, WorkerOptions};

@@ -1,0 +1,12 @@
+//! The names of this crate's metrics.
+
+/// Gauge: browsers that are starting, running or being taken down.
+pub const SESSIONS: &str = "wharf_worker_sessions";
+/// Gauge: sessions that the worker can run at once.
+pub const SLOTS: &str = "wharf_worker_slots";
+/// Histogram, in seconds: from the request to launch to the browser's answer.
+pub const LAUNCH_SECONDS: &str = "wharf_worker_launch_seconds";
+/// Counter with `reason`: sessions that have ended.
+pub const SESSION_ENDS: &str = "wharf_worker_session_ends_total";
+/// Counter with `direction`, `up` from the client or `down` to it: bytes of tunnels, counted when a tunnel ends.
+pub const TUNNEL_BYTES: &str = "wharf_worker_tunnel_bytes_total";

@@ -1,0 +1,164 @@
+//! From the browser's answer to its last trace.
+
+use wharf_domain::Bytes;
+
+use super::*;
+
+/// Launches, lets `life` happen, and says why the session ended and how many whole seconds it ran.
+async fn lived(request: LaunchRequest, life: impl AsyncFnOnce(&Staged, Arc<Session>)) -> (EndReason, u64) {
+    let staged = staged(1);
+    staged.agent.launch(request.clone()).await.unwrap();
+    life(&staged, staged.session(&request)).await;
+    let reason = staged.end_of(&request).await;
+    assert_eq!(staged.browsers.alive(), 0, "the browser must be gone");
+    assert_eq!(staged.agent.slots.available_permits(), 1);
+    assert!(
+        staged.session(&request).join().is_none(),
+        "nobody comes in after the end"
+    );
+    (reason, staged.observed(&request).usage.running.0 / 1_000)
+}
+
+fn kept_alive() -> LaunchRequest {
+    LaunchRequest {
+        keep_alive: true,
+        connect_within: None,
+        ..request(1)
+    }
+}
+
+async fn seconds(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_at_its_deadline_with_or_without_clients() {
+    assert_eq!(
+        lived(kept_alive(), async |_, _| {}).await,
+        (EndReason::Timeout, 600)
+    );
+    let connected = lived(request(1), async |staged, session| {
+        let _client = session.join().unwrap();
+        assert_eq!(staged.end_of(&request(1)).await, EndReason::Timeout);
+    });
+    assert_eq!(connected.await, (EndReason::Timeout, 600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_nobody_comes_to_ends_after_its_connect_time() {
+    assert_eq!(
+        lived(request(1), async |_, _| {}).await,
+        (EndReason::NeverConnected, 300)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_came_in_time_and_stays_is_not_cut_by_the_connect_time() {
+    let life = lived(request(1), async |_, session| {
+        seconds(299).await;
+        let client = session.join().unwrap();
+        seconds(100).await;
+        drop(client);
+    });
+    assert_eq!(life.await, (EndReason::Disconnected, 399));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_clients_leaving_ends_a_session() {
+    let life = lived(request(1), async |_, session| {
+        let (first, second) = (session.join().unwrap(), session.join().unwrap());
+        drop(first);
+        seconds(5).await;
+        drop(second);
+    });
+    assert_eq!(life.await, (EndReason::Disconnected, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_kept_alive_outlives_its_clients() {
+    let life = lived(kept_alive(), async |staged, session| {
+        drop(session.join().unwrap());
+        seconds(400).await;
+        drop(session.join().unwrap());
+        staged.release(&kept_alive());
+    });
+    assert_eq!(life.await, (EndReason::Released, 400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_left_in_time_is_not_nobody() {
+    let both = LaunchRequest {
+        keep_alive: true,
+        ..request(1)
+    };
+    let life = lived(both, async |_, session| {
+        drop(session.join().unwrap());
+    });
+    assert_eq!(life.await, (EndReason::Timeout, 600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_that_dies_under_its_client_has_crashed_though_the_tunnel_ends_first() {
+    let life = lived(request(1), async |staged, session| {
+        session.join().unwrap().ended_by(Side::Upstream);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        staged.browsers.exit(Exit::Crash("signal 11".to_owned()));
+    });
+    assert_eq!(life.await.0, EndReason::BrowserCrashed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_that_closes_a_connection_and_lives_has_lost_its_client() {
+    let life = lived(request(1), async |_, session| {
+        session.join().unwrap().ended_by(Side::Upstream);
+    });
+    assert_eq!(life.await.0, EndReason::Disconnected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_the_browser_has_disconnected() {
+    let life = lived(kept_alive(), async |staged, session| {
+        let client = session.join().unwrap();
+        staged.browsers.exit(Exit::Clean);
+        session.cut().cancelled().await;
+        drop(client);
+    });
+    assert_eq!(life.await.0, EndReason::Disconnected);
+    let alone = lived(kept_alive(), async |staged, _| staged.browsers.exit(Exit::Clean));
+    assert_eq!(alone.await.0, EndReason::BrowserCrashed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_once_and_for_the_first_reason() {
+    let life = lived(request(1), async |staged, session| {
+        staged.release(&request(1));
+        session.end(EndReason::Killed);
+        staged.browsers.exit(Exit::Clean);
+    });
+    assert_eq!(life.await.0, EndReason::Released);
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_is_sampled_while_the_session_runs_and_once_more_at_its_end() {
+    let staged = staged(1);
+    staged.browsers.use_up(100, 900);
+    staged.agent.launch(kept_alive()).await.unwrap();
+    seconds(1).await;
+    staged.browsers.use_up(250, 700);
+    seconds(5).await;
+    let usage = staged.observed(&kept_alive()).usage;
+    assert_eq!(
+        (usage.cpu, usage.memory, usage.running),
+        (Millis(250), Bytes(900), Millis(6_000))
+    );
+
+    staged.browsers.use_up(300, 800);
+    staged.release(&kept_alive());
+    staged.end_of(&kept_alive()).await;
+    seconds(60).await;
+    let usage = staged.observed(&kept_alive()).usage;
+    assert_eq!(
+        (usage.cpu, usage.memory, usage.running),
+        (Millis(300), Bytes(900), Millis(6_000))
+    );
+}

@@ -1,0 +1,210 @@
+//! A whole session on a real Chromium: launched by a signed call, driven through the tap, ended by its client's
+//! leaving, reported to a control plane that the test plays, and gone without a trace.
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, but not their helpers")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::{Json, Router, routing::post};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+use url::Url;
+use wharf_chrome::{Isolation, Launcher, LauncherOptions, ProfileRoot, find_browser};
+use wharf_domain::{
+    Clock, EndReason, Generation, Incarnation, Millis, ProjectId, Region, SeededEntropy, SessionId,
+    SystemClock, WorkerCredential, WorkerId,
+};
+use wharf_protocol::{
+    BrowserOptions, CALL_SIGNATURE_HEADER, CallSigner, ConnectClaims, ConnectSigner, ConnectToken,
+    HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
+    ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
+};
+use wharf_worker::{Worker, WorkerOptions};
+
+fn worker_id() -> WorkerId {
+    WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
+}
+
+/// A control plane that registers everybody as this worker and passes heartbeats on.
+async fn control(worker: WorkerId) -> (Url, mpsc::UnboundedReceiver<Heartbeat>, JoinSet<()>) {
+    let (heartbeats, heard) = mpsc::unbounded_channel();
+    let register = move || async move {
+        Json(RegisterReply {
+            worker,
+            incarnation: Incarnation(1),
+            heartbeat_every: Millis(60_000),
+        })
+    };
+    let router = Router::new()
+        .route(REGISTER_PATH, post(register))
+        .route(
+            HEARTBEAT_PATH,
+            post(
+                async |State(heartbeats): State<mpsc::UnboundedSender<_>>, Json(heartbeat)| {
+                    heartbeats.send(heartbeat).unwrap();
+                    Json(HeartbeatReply::default())
+                },
+            ),
+        )
+        .with_state(heartbeats);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let mut server = JoinSet::new();
+    server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (base, heard, server)
+}
+
+fn launcher(profiles: &Path) -> Launcher {
+    // The browser runs as another user when the test runs as root.
+    fs::set_permissions(profiles, fs::Permissions::from_mode(0o755)).unwrap();
+    Launcher::new(LauncherOptions {
+        binary: find_browser(None).unwrap(),
+        isolation: Isolation::default(),
+        profiles: ProfileRoot::at(profiles).unwrap(),
+        user: "nobody".to_owned(),
+    })
+    .unwrap()
+}
+
+fn launch_request() -> LaunchRequest {
+    let entropy = SeededEntropy::new(2);
+    LaunchRequest {
+        session: SessionId::mint(&SystemClock, &entropy),
+        project: ProjectId::mint(&SystemClock, &entropy),
+        generation: Generation::FIRST,
+        timeout: Millis(60_000),
+        connect_within: Some(Millis(60_000)),
+        keep_alive: false,
+        launch_within: Millis(30_000),
+        browser: BrowserOptions::default(),
+    }
+}
+
+async fn launch(worker: &Worker, id: WorkerId, key: &SigningKey, request: &LaunchRequest) -> LaunchReply {
+    let body = serde_json::to_vec(request).unwrap();
+    let signature = CallSigner::new(key).sign(id, LAUNCH_PATH, &body, &SystemClock);
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(40))
+        .build()
+        .unwrap();
+    let response = client
+        .post(format!("http://{}{LAUNCH_PATH}", worker.address()))
+        .header(CALL_SIGNATURE_HEADER, signature)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    let (status, text) = (response.status(), response.text().await.unwrap());
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn token(key: &SigningKey, worker: &Worker, request: &LaunchRequest) -> ConnectToken {
+    ConnectSigner::new(key).sign(&ConnectClaims {
+        session: request.session,
+        project: request.project,
+        generation: request.generation,
+        worker: worker.address().to_string(),
+        scope: Scope::Connect,
+        expires_at: SystemClock.now().timestamp() + 60,
+    })
+}
+
+/// What the browser calls itself over CDP.
+async fn product(worker: &Worker, token: &ConnectToken) -> String {
+    let url = format!("ws://{}/connect?signingKey={}", worker.address(), token.expose());
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    socket
+        .send(Message::text(r#"{"id":1,"method":"Browser.getVersion"}"#))
+        .await
+        .unwrap();
+    let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    socket.close(None).await.unwrap();
+    answer["result"]["product"].as_str().unwrap().to_owned()
+}
+
+async fn ended(heartbeats: &mut mpsc::UnboundedReceiver<Heartbeat>) -> ObservedSession {
+    loop {
+        let heartbeat = heartbeats.recv().await.unwrap();
+        let mut sessions = heartbeat.sessions.into_iter();
+        if let Some(ended) = sessions.find(|session| matches!(session.status, ObservedStatus::Ended(_))) {
+            return ended;
+        }
+    }
+}
+
+/// Command lines of processes that name this.
+fn processes_naming(text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let commands = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    commands
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.contains(text))
+        .collect()
+}
+
+fn folders_naming(text: &str, below: &Path) -> Vec<String> {
+    let entries = fs::read_dir(below)
+        .unwrap()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_dir());
+    entries
+        .flat_map(|entry| {
+            let name = entry.path().display().to_string();
+            let mut found = folders_naming(text, &entry.path());
+            found.extend(name.contains(text).then_some(name));
+            found
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_lives_on_a_real_chromium_and_leaves_nothing() {
+    let (key, profiles, id) = (SigningKey::generate(), tempfile::tempdir().unwrap(), worker_id());
+    let (control, mut heartbeats, _server) = control(id).await;
+    let worker = Worker::start(WorkerOptions {
+        listen: ([127, 0, 0, 1], 0).into(),
+        advertise: None,
+        regions: vec![Region::default()],
+        slots: 1,
+        control,
+        credential: WorkerCredential::mint(&SeededEntropy::new(3)),
+        verifying_key: key.verifying_key().clone(),
+        launcher: Arc::new(launcher(profiles.path())),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SeededEntropy::new(4)),
+    })
+    .await
+    .unwrap();
+
+    let request = launch_request();
+    let reply = launch(&worker, id, &key, &request).await;
+    // A folder's name is cut to its end where the path to it is long.
+    let session = format!("{}-{}", &request.session.to_string()[30..], request.generation.0);
+    assert!(!processes_naming(&session).is_empty() && !folders_naming(&session, profiles.path()).is_empty());
+
+    assert_eq!(
+        product(&worker, &token(&key, &worker, &request)).await,
+        reply.browser_version
+    );
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended(&mut heartbeats))
+        .await
+        .unwrap();
+    assert_eq!(ended.session, request.session);
+    assert_eq!(ended.status, ObservedStatus::Ended(EndReason::Disconnected));
+    assert!(
+        ended.usage.cpu.0 > 0 && ended.usage.memory.0 > 10_000_000,
+        "{ended:?}"
+    );
+    assert_eq!(processes_naming(&session), [""; 0]);
+    assert_eq!(folders_naming(&session, profiles.path()), [""; 0]);
+    worker.shutdown().await;
+}

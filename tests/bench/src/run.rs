@@ -1,0 +1,170 @@
+//! One run, from start to the last trace of it.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wharf_domain::{Clock, SystemClock};
+
+use crate::figure::Figure;
+use crate::launch::{self, Bare};
+use crate::machine::Machine;
+use crate::report::Report;
+use crate::wharf::{self, Wharf};
+use crate::wire::{self, Effort};
+
+/// How thoroughly to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Some two minutes.
+    Full,
+    /// Under a minute.
+    Short,
+}
+
+/// How a run came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every target is met.
+    Met,
+    /// One is not.
+    Missed,
+    /// Somebody had enough; nothing was written.
+    Interrupted,
+}
+
+impl Form {
+    fn launches(self) -> usize {
+        match self {
+            Form::Full => 100,
+            Form::Short => 20,
+        }
+    }
+
+    fn effort(self) -> Effort {
+        match self {
+            Form::Full => Effort {
+                rounds: 5,
+                calls: 3_000,
+                evaluations: 1_000,
+                large_messages: 40,
+                pipelines: 4,
+            },
+            Form::Short => Effort {
+                rounds: 3,
+                calls: 3_000,
+                evaluations: 300,
+                large_messages: 10,
+                pipelines: 2,
+            },
+        }
+    }
+}
+
+/// What the measuring itself finds out.
+struct Findings {
+    browser: String,
+    figures: Vec<Figure>,
+}
+
+/// Starts Wharf, measures, ends everything, prints the table and writes the JSON.
+pub async fn run(form: Form, wharf: Option<PathBuf>, json: &Path) -> anyhow::Result<Outcome> {
+    // From here on a signal no longer ends this process by itself, so that nothing is left behind.
+    let mut stop = StopSignals::listen()?;
+    let binary = wharf::binary(wharf)?;
+    let began = SystemClock.now();
+    let machine = Machine::look().await?;
+    let wharf = Wharf::start(&binary).await?;
+    let measured = tokio::select! {
+        measured = measure(&wharf, form) => Some(measured),
+        () = stop.next() => None,
+    };
+    let stopped = wharf.stop().await;
+    let Some(measured) = measured else {
+        return stopped.map(|()| Outcome::Interrupted);
+    };
+    let Findings { browser, figures } = measured?;
+    stopped?;
+    let report = Report {
+        began,
+        machine,
+        browser,
+        wharf: version(&binary).await?,
+        figures,
+    };
+    publish(&report, json)?;
+    Ok(if report.misses() {
+        Outcome::Missed
+    } else {
+        Outcome::Met
+    })
+}
+
+async fn measure(wharf: &Wharf, form: Form) -> anyhow::Result<Findings> {
+    let mut bare = Bare::new(&wharf.scratch_folder())?;
+    let browser = bare.launch().await?;
+    let version = browser.version().to_owned();
+    browser.close().await;
+    progress("launches");
+    let mut figures = launch::measure(wharf, &mut bare, form.launches()).await?;
+    progress("round trips");
+    figures.extend(wire::measure(wharf, &mut bare, form.effort()).await?);
+    Ok(Findings {
+        browser: version,
+        figures,
+    })
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "says what takes so long; the result goes to standard output"
+)]
+fn progress(what: &str) {
+    eprintln!("measuring {what}");
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn publish(report: &Report, json: &Path) -> anyhow::Result<()> {
+    print!("\n{}\n", report.table(std::io::stdout().is_terminal()));
+    let text = report.json()?;
+    if let Some(folder) = json.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    std::fs::write(json, text).with_context(|| format!("{} cannot be written", json.display()))?;
+    println!("written to {}", json.display());
+    Ok(())
+}
+
+async fn version(binary: &Path) -> anyhow::Result<String> {
+    let output = Command::new(binary).arg("--version").output().await?;
+    ensure!(
+        output.status.success(),
+        "{} does not tell its version",
+        binary.display()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Ctrl-C, and the request to end that a supervisor sends.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> anyhow::Result<StopSignals> {
+        Ok(StopSignals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
