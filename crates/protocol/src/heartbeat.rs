@@ -9,6 +9,9 @@ use wharf_domain::{Bytes, EndReason, Generation, Incarnation, Millis, SessionId}
 pub struct Heartbeat {
     /// Which start of the worker speaks.
     pub incarnation: Incarnation,
+    /// Whether it takes no more launches, because it is to stop once its sessions have ended.
+    #[serde(default)]
+    pub draining: bool,
     /// Every session that it runs or starts, and every ended one whose end was not acknowledged yet.
     pub sessions: Vec<ObservedSession>,
 }
@@ -57,6 +60,9 @@ pub struct Usage {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatReply {
+    /// Whether an operator wants the worker to take no more launches.
+    #[serde(default)]
+    pub drain: bool,
     /// One order for a session that is not simply to go on.
     pub orders: Vec<SessionOrder>,
 }

@@ -20,6 +20,9 @@ pub struct LaunchRequest {
     pub timeout: Millis,
     /// How long the first client may take; `None` for a session that is kept alive.
     pub connect_within: Option<Millis>,
+    /// How long it may go without a byte from a client before it ends; `None` for as long as it may run.
+    #[serde(default)]
+    pub idle_timeout: Option<Millis>,
     /// Whether the session outlives its last client.
     pub keep_alive: bool,
     /// How long the launch itself may take.

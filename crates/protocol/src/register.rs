@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wharf_domain::{Incarnation, Millis, Region, WorkerId};
 
+use crate::ObservedSession;
+
 /// Sent once, when a worker's process starts. Whatever an earlier process of the same worker ran is lost by then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -13,6 +15,9 @@ pub struct RegisterRequest {
     pub regions: Vec<Region>,
     /// How many sessions it can run at once.
     pub slots: u32,
+    /// What earlier processes of this worker ran and could not report any more, as their spool tells it.
+    #[serde(default)]
+    pub unreported: Vec<ObservedSession>,
 }
 
 /// Who the worker is from now on.

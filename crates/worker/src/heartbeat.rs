@@ -68,6 +68,7 @@ impl Reporter {
     async fn beat(&self) -> Result<HeartbeatReply, CallError> {
         let heartbeat = Heartbeat {
             incarnation: self.incarnation,
+            draining: false,
             sessions: self.agent.registry.observe(),
         };
         self.control.heartbeat(&heartbeat).await

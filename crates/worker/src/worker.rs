@@ -118,6 +118,7 @@ impl Worker {
             address: advertised,
             regions: options.regions,
             slots: options.slots,
+            unreported: Vec::new(),
         };
         let RegisterReply {
             worker,

@@ -81,6 +81,7 @@ fn launch_request() -> LaunchRequest {
         generation: Generation::FIRST,
         timeout: Millis(60_000),
         connect_within: Some(Millis(60_000)),
+        idle_timeout: None,
         keep_alive: false,
         launch_within: Millis(30_000),
         browser: BrowserOptions::default(),

@@ -212,6 +212,7 @@ async fn launch(
         generation: placement.generation,
         timeout: placement.timeout.into(),
         connect_within: (!request.keep_alive).then(|| Millis::from(CONNECT_WITHIN)),
+        idle_timeout: None,
         keep_alive: request.keep_alive,
         launch_within: LAUNCH_WITHIN.into(),
         browser: request.browser.clone(),

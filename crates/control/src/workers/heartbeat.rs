@@ -43,6 +43,7 @@ pub async fn heartbeat(
         .map(|session| (session.id, session.generation))
         .collect();
     Ok(HeartbeatReply {
+        drain: false,
         orders: orders(&beat.sessions, &live),
     })
 }

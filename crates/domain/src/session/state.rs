@@ -38,6 +38,8 @@ pub enum EndReason {
     NeverConnected,
     /// The session reached its deadline.
     Timeout,
+    /// No client sent anything for as long as the session allows.
+    Idle,
     /// The browser process died.
     BrowserCrashed,
     /// The worker went silent, or came back as a new process.
@@ -108,11 +110,12 @@ impl FromStr for SessionStatus {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Released,
         Self::Disconnected,
         Self::NeverConnected,
         Self::Timeout,
+        Self::Idle,
         Self::BrowserCrashed,
         Self::WorkerLost,
         Self::LaunchFailed,
@@ -122,7 +125,7 @@ impl EndReason {
     /// The status of a session that ended so.
     pub const fn status(self) -> SessionStatus {
         match self {
-            Self::Released | Self::Disconnected | Self::NeverConnected => SessionStatus::Completed,
+            Self::Released | Self::Disconnected | Self::NeverConnected | Self::Idle => SessionStatus::Completed,
             Self::Timeout => SessionStatus::TimedOut,
             Self::BrowserCrashed | Self::WorkerLost | Self::LaunchFailed | Self::Killed => {
                 SessionStatus::Error
@@ -137,6 +140,7 @@ impl EndReason {
             Self::Disconnected => "disconnected",
             Self::NeverConnected => "never_connected",
             Self::Timeout => "timeout",
+            Self::Idle => "idle",
             Self::BrowserCrashed => "browser_crashed",
             Self::WorkerLost => "worker_lost",
             Self::LaunchFailed => "launch_failed",

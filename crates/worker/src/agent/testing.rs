@@ -110,6 +110,7 @@ pub(crate) fn request(number: u64) -> LaunchRequest {
         generation: Generation::FIRST,
         timeout: Millis(600_000),
         connect_within: Some(Millis(300_000)),
+        idle_timeout: None,
         keep_alive: false,
         launch_within: Millis(30_000),
         browser: BrowserOptions::default(),

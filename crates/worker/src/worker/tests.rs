@@ -116,6 +116,7 @@ async fn hear_heartbeat(
     (
         answer.heartbeat,
         Json(HeartbeatReply {
+            drain: false,
             orders: answer.orders,
         }),
     )
@@ -172,7 +173,8 @@ async fn a_worker_tells_who_it_is_and_waits_for_a_control_plane_that_is_not_read
         RegisterRequest {
             address,
             regions: vec![Region::EuCentral1],
-            slots: 2
+            slots: 2,
+            unreported: Vec::new(),
         }
     );
     soon(worker.shutdown()).await;
