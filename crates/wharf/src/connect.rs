@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wharf_control::{Control, ControlOptions};
+use wharf_control::{Control, ControlOptions, Timings};
 use wharf_domain::{SystemClock, SystemEntropy};
 use wharf_protocol::SigningKey;
 use wharf_store::{Store, StoreOptions};
@@ -54,7 +54,7 @@ impl Database {
             signing_key: SigningKey::generate(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            heartbeat_every: crate::up::HEARTBEAT_EVERY,
+            timings: Timings::default(),
         }))
     }
 }

@@ -10,7 +10,6 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -18,7 +17,7 @@ use tokio::net::TcpListener;
 use url::Url;
 use wharf_api::{Api, ApiOptions};
 use wharf_chrome::{BrowserBinary, Isolation, Launcher, LauncherOptions, ProfileRoot};
-use wharf_control::{Control, ControlOptions, reconcile, workers};
+use wharf_control::{Control, ControlOptions, Timings, reconcile, workers};
 use wharf_domain::{Region, SystemClock, SystemEntropy, WorkerCredential};
 use wharf_gateway::{Gateway, GatewayOptions};
 use wharf_protocol::{ConnectVerifier, SigningKey};
@@ -30,8 +29,6 @@ use local_workers::LocalWorkers;
 use running::Running;
 use serve::StopSignals;
 
-/// How often workers report.
-pub(crate) const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
 const MEMORY_PER_SESSION: u64 = 512 << 20;
 const WORKER_NAME: &str = "local";
@@ -122,7 +119,7 @@ impl Up {
             signing_key: signing_key.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            heartbeat_every: HEARTBEAT_EVERY,
+            timings: Timings::default(),
         });
         let (project, key) = bootstrap::project_and_key(&control, data_dir).await?;
         let (_, credential) = workers::enroll(&control, WORKER_NAME).await?;
