@@ -40,7 +40,10 @@ pub fn start(control: &Control) {
 
 async fn run_once(control: &Control) {
     for (name, outcome) in [
-        ("replaced workers", end_sessions_of_replaced_workers(control).await),
+        (
+            "replaced workers",
+            end_sessions_of_replaced_workers(control).await,
+        ),
         ("lost workers", end_sessions_of_lost_workers(control).await),
         ("overdue sessions", end_overdue_sessions(control).await),
         ("old creations", forget_old_creations(control).await),

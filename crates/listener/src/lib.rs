@@ -167,7 +167,10 @@ mod tests {
         let mut server = JoinSet::new();
         let router = Router::new().route("/", get(handler));
         server.spawn(serve(listener, router, CancellationToken::new(), Duration::ZERO));
-        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
         let answer = answer.recv().await.unwrap();
         client.read_u8().await.unwrap();
         drop(client);

@@ -59,7 +59,10 @@ impl From<sqlx::Error> for StoreError {
                 },
                 // 57P01..57P03: shutting down, crashed, starting up. 53300: too many connections. 25006: read-only.
                 // 08xxx: the connection is gone.
-                (None, Some("57P01" | "57P02" | "57P03" | "53300" | "25006" | "08000" | "08003" | "08006")) => Self::Unavailable(error),
+                (
+                    None,
+                    Some("57P01" | "57P02" | "57P03" | "53300" | "25006" | "08000" | "08003" | "08006"),
+                ) => Self::Unavailable(error),
                 // Deadlock detected; serialization failure.
                 (None, Some("40P01" | "40001")) => Self::Undone(error),
                 _ => Self::Statement(error),

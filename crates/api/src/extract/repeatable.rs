@@ -89,7 +89,9 @@ mod tests {
     fn a_count_or_a_key_makes_a_call_recognisable_and_its_body_tells_it_apart() {
         let first = of(&[(RETRY_COUNT, "0")], b"{}").unwrap().unwrap();
         let again = of(&[(RETRY_COUNT, "1")], b"{}").unwrap().unwrap();
-        let other = of(&[(RETRY_COUNT, "1")], b"{\"keepAlive\":true}").unwrap().unwrap();
+        let other = of(&[(RETRY_COUNT, "1")], b"{\"keepAlive\":true}")
+            .unwrap()
+            .unwrap();
         assert_eq!((first.retry_count, again.retry_count), (0, 1));
         assert_eq!(first.body_hash, again.body_hash);
         assert_ne!(again.body_hash, other.body_hash);

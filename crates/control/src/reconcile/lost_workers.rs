@@ -30,7 +30,11 @@ pub(crate) async fn end_sessions_of_lost_workers(control: &Control) -> Result<()
     let mut transaction = control.store.system().await?;
     let may_judge = control_plane::look(&mut transaction, GAP, timings.lost_after).await?;
     let leases = workers::leases(&mut transaction, timings.brake_for * 2).await?;
-    let lost = if may_judge { lost(&leases, timings) } else { Vec::new() };
+    let lost = if may_judge {
+        lost(&leases, timings)
+    } else {
+        Vec::new()
+    };
     let sessions = sessions::of_workers(&mut transaction, &lost).await?;
     transaction.commit().await?;
     if !sessions.is_empty() {
@@ -63,7 +67,10 @@ fn lost(leases: &[Lease], timings: &Timings) -> Vec<WorkerId> {
 fn is_braked(leases: &[Lease], region: Region, timings: &Timings) -> bool {
     let serving = leases.iter().filter(|lease| lease.regions.contains(&region));
     let (silent, all) = serving.fold((0, 0), |(silent, all), lease| {
-        (silent + usize::from(lease.silent_for >= timings.silent_after), all + 1)
+        (
+            silent + usize::from(lease.silent_for >= timings.silent_after),
+            all + 1,
+        )
     });
     silent >= BRAKE_WORKERS && silent * 100 >= all * BRAKE_PERCENT
 }
@@ -85,7 +92,10 @@ mod tests {
     }
 
     fn lost_among(silences: &[u64]) -> usize {
-        let leases: Vec<_> = (0..).zip(silences).map(|(number, silent)| lease(number, *silent)).collect();
+        let leases: Vec<_> = (0..)
+            .zip(silences)
+            .map(|(number, silent)| lease(number, *silent))
+            .collect();
         lost(&leases, &Timings::default()).len()
     }
 
@@ -102,20 +112,30 @@ mod tests {
         assert_eq!(lost_among(&[60, 60, 60]), 0);
         assert_eq!(lost_among(&[60, 60, 60, 0, 0]), 0, "60 % are silent");
         assert_eq!(lost_among(&[60, 60, 60, 0, 0, 0]), 3, "50 % are silent");
-        assert_eq!(lost_among(&[60, 11, 11, 0]), 0, "two have only just fallen silent");
+        assert_eq!(
+            lost_among(&[60, 11, 11, 0]),
+            0,
+            "two have only just fallen silent"
+        );
         assert_eq!(lost_among(&[600, 60, 60]), 1, "the brake has its own end");
     }
 
     #[test]
     fn a_silent_worker_without_sessions_has_nothing_to_lose() {
-        let idle = Lease { holds_sessions: false, ..lease(1, 70) };
+        let idle = Lease {
+            holds_sessions: false,
+            ..lease(1, 70)
+        };
         assert_eq!(lost(&[idle], &Timings::default()), []);
     }
 
     #[test]
     fn a_brake_holds_in_its_own_region_only() {
         let mut leases: Vec<_> = (0..3).map(|number| lease(number, 70)).collect();
-        leases.push(Lease { regions: vec![Region::EuCentral1], ..lease(9, 70) });
+        leases.push(Lease {
+            regions: vec![Region::EuCentral1],
+            ..lease(9, 70)
+        });
         assert_eq!(lost(&leases, &Timings::default()), [leases[3].worker]);
     }
 

@@ -3,11 +3,11 @@
 use serde_json::Value;
 use tokio::time::Instant;
 use wharf_domain::SessionId;
-use wharf_store::sessions::{self, Admission, NewSession, Stored};
 use wharf_store::session_creations::{self, Creation};
+use wharf_store::sessions::{self, Admission, NewSession, Stored};
 use wharf_store::{StoreError, TenantTransaction};
 
-use super::create::{CreateSession, RepeatableCall, RETRY_AFTER};
+use super::create::{CreateSession, RETRY_AFTER, RepeatableCall};
 use crate::{Caller, Control, Error, Window};
 
 /// How often a transaction is tried that Postgres undid, or that lost its connection.
@@ -114,7 +114,10 @@ async fn transaction(
     }
     let admission = sessions::create(&mut transaction, new).await?;
     // A refused call leaves nothing: it may be repeated with the same key.
-    if admission.as_ref().is_some_and(|admission| admission.stored.is_some()) {
+    if admission
+        .as_ref()
+        .is_some_and(|admission| admission.stored.is_some())
+    {
         transaction.commit().await.map_err(Failure::Commit)?;
     }
     Ok(Verdict::Admission(admission))

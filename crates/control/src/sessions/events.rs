@@ -15,5 +15,9 @@ pub async fn events(control: &Control, caller: &Caller, id: SessionId) -> Result
     let events = sessions::events(&mut transaction, id).await?;
     transaction.commit().await?;
     // A session that was made before there were events has none.
-    if present { Ok(events) } else { Err(Error::not_found("Session", &id)) }
+    if present {
+        Ok(events)
+    } else {
+        Err(Error::not_found("Session", &id))
+    }
 }

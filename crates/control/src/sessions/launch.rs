@@ -77,7 +77,10 @@ async fn call(
         launch_within: control.timings.launch_within.min(left).into(),
         browser: request.browser.clone(),
     };
-    control.workers.launch(place.worker, &place.address, &launch).await?;
+    control
+        .workers
+        .launch(place.worker, &place.address, &launch)
+        .await?;
     Ok(())
 }
 
@@ -121,7 +124,10 @@ async fn wait(control: &Control, caller: &Caller, launching: &Launching<'_>) -> 
 
 async fn ended(control: &Control, caller: &Caller, id: SessionId) -> Result<Error, Error> {
     let session = get::find(control, caller, id).await?;
-    Ok(ended_meanwhile(id, session.and_then(|session| session.end_reason)))
+    Ok(ended_meanwhile(
+        id,
+        session.and_then(|session| session.end_reason),
+    ))
 }
 
 /// Lets the session wait for another worker, if there is one and time for it.

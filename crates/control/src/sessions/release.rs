@@ -79,9 +79,15 @@ fn tell(control: &Control, ended: Ended) -> tokio::task::JoinHandle<()> {
     let told = control.clone();
     control.spawn(async move {
         // A session that waited for a place has no worker.
-        let Some(Place { worker, address, .. }) = ended.place else { return };
+        let Some(Place { worker, address, .. }) = ended.place else {
+            return;
+        };
         let session = ended.id;
-        let request = ReleaseRequest { session, generation: ended.generation, reason: EndReason::Released };
+        let request = ReleaseRequest {
+            session,
+            generation: ended.generation,
+            reason: EndReason::Released,
+        };
         if let Err(error) = told.workers.release(worker, &address, &request).await {
             tracing::warn!(%session, %worker, %error, "worker not told of a release; its heartbeat will be");
         }

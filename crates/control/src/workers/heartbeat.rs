@@ -39,8 +39,14 @@ pub async fn heartbeat(
     let mut transaction = control.store.system().await?;
     report::start(&mut transaction, caller, &beat.sessions).await?;
     let live = sessions::find_live(&mut transaction, &ids).await?;
-    let unreported =
-        sessions::unreported(&mut transaction, caller.worker(), beat.incarnation, &ids, UNREPORTED_GRACE).await?;
+    let unreported = sessions::unreported(
+        &mut transaction,
+        caller.worker(),
+        beat.incarnation,
+        &ids,
+        UNREPORTED_GRACE,
+    )
+    .await?;
     transaction.commit().await?;
     for session in unreported {
         reconcile::end(control, session, EndReason::WorkerLost).await;

@@ -44,7 +44,14 @@ mod tests {
 
     #[test]
     fn only_the_range_is_an_idle_timeout() {
-        for (seconds, valid) in [(9, false), (10, true), (21_600, true), (21_601, false), (-1, false), (i64::MIN, false)] {
+        for (seconds, valid) in [
+            (9, false),
+            (10, true),
+            (21_600, true),
+            (21_601, false),
+            (-1, false),
+            (i64::MIN, false),
+        ] {
             assert_eq!(IdleTimeout::try_from(seconds).is_ok(), valid, "{seconds}");
         }
     }

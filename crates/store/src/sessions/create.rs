@@ -51,6 +51,13 @@ pub struct Admission {
     pub stored: Option<Stored>,
 }
 
+impl Admission {
+    /// The session's place, if it was stored and got one.
+    pub fn place(&self) -> Option<&Place> {
+        self.stored.as_ref()?.place.as_ref()
+    }
+}
+
 /// A stored session.
 #[derive(Debug, Clone)]
 pub struct Stored {

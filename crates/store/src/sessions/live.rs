@@ -38,10 +38,7 @@ pub async fn find_live(
 ///
 /// # Errors
 /// Postgres does not answer.
-pub async fn own(
-    transaction: &mut TenantTransaction,
-    limit: i64,
-) -> Result<Vec<SessionId>, StoreError> {
+pub async fn own(transaction: &mut TenantTransaction, limit: i64) -> Result<Vec<SessionId>, StoreError> {
     let rows = sqlx::query!(
         "SELECT id FROM sessions WHERE project_id = $1 AND status IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $2",
         transaction.project().as_uuid(),

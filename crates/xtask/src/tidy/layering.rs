@@ -23,7 +23,10 @@ const LAYERS: [(&str, Uses); 17] = [
     ("protocol", Only(&["domain"])),
     ("store", Only(&["domain"])),
     ("control", Only(&["domain", "protocol", "store"])),
-    ("api", Only(&["domain", "protocol", "control", "store", "listener"])),
+    (
+        "api",
+        Only(&["domain", "protocol", "control", "store", "listener"]),
+    ),
     ("gateway", Only(&["domain", "protocol", "tunnel"])),
     (
         "worker",

@@ -85,7 +85,10 @@ pub(crate) async fn handler(
 ) -> Result<(StatusCode, RateLimitHeaders, Json<ConnectableSession>), ApiError> {
     let answer = connection.map(|Extension(connection)| connection.answer());
     let repeatable = call.is_some();
-    let request = sessions::CreateSession { call, ..request(body)? };
+    let request = sessions::CreateSession {
+        call,
+        ..request(body)?
+    };
     let created = sessions::create(&api.control, &caller, request).await?;
     if let Some(answer) = answer.filter(|_| repeatable) {
         watch_delivery(&api, answer, created.view.session.id);
