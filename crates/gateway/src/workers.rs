@@ -24,8 +24,8 @@ pub trait Workers: Send + Sync + 'static {
         request: Request<Body>,
     ) -> BoxFuture<'static, Response<Body>>;
 
-    /// Cuts the tunnels that run through this process, and waits until they are gone. Nothing to do for those who
-    /// hold none.
+    /// Ends the tunnels that run through this process, and waits until they are gone; their sessions wait for the
+    /// clients to come back by another way. Nothing to do for those who hold none.
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
@@ -76,7 +76,8 @@ async fn connect(
     tasks: &TaskTracker,
     cut: CancellationToken,
 ) -> Result<Response<Body>, Refusal> {
-    let client = ClientHandshake::from_request(&mut request)?;
+    let mut client = ClientHandshake::from_request(&mut request)?;
+    wharf_tunnel::name_hop(&mut client.headers);
     let session = claims.session;
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("signingKey", token.expose())
@@ -96,12 +97,10 @@ async fn connect(
     let response = upstream.switching_protocols();
     tasks.spawn(async move {
         let traffic = Traffic::default();
-        let why = tokio::select! {
-            side = wharf_tunnel::relay(client.upgrade, upstream, &traffic) => match side {
-                Side::Client => "the client left",
-                Side::Upstream => "the worker ended it",
-            },
-            () = cut.cancelled_owned() => "the gateway stops",
+        let why = match wharf_tunnel::relay(client.upgrade, upstream, &traffic, cut.cancelled_owned()).await {
+            Some(Side::Client) => "the client left",
+            Some(Side::Upstream) => "the worker ended it",
+            None => "the gateway stops",
         };
         tracing::debug!(%session, up = traffic.up(), down = traffic.down(), "a client's tunnel is over: {why}");
     });
