@@ -26,7 +26,7 @@ use wharf_protocol::{
     HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
     ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
 };
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{SessionRules, Worker, WorkerOptions};
 
 fn worker_id() -> WorkerId {
     WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
@@ -179,6 +179,8 @@ async fn a_session_lives_on_a_real_chromium_and_leaves_nothing() {
         control,
         credential: WorkerCredential::mint(&SeededEntropy::new(3)),
         verifying_key: key.verifying_key().clone(),
+        rules: SessionRules::default(),
+        spool: None,
         launcher: Arc::new(launcher(profiles.path())),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SeededEntropy::new(4)),

@@ -136,6 +136,8 @@ async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
+        rules: SessionRules::default(),
+        spool: None,
         launcher: browsers.clone(),
         clock: Arc::new(clock()),
         entropy: Arc::new(SeededEntropy::new(3)),
