@@ -50,8 +50,12 @@ pub(crate) fn all() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|&pid: &i32| pid > 0).filter_map(Pid::from_raw).collect()
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid: &i32| pid > 0)
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 /// The children of a process, whichever of its threads started or adopted them.

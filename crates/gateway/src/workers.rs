@@ -114,7 +114,8 @@ async fn tunnel(
         }
         Err(error) => {
             tracing::warn!(%session, worker = claims.worker, %error, "cannot connect a client to its session's worker: {error}");
-            let message = "the worker that runs the session does not answer; try again, or create a new session";
+            let message =
+                "the worker that runs the session does not answer; try again, or create a new session";
             let _ = answer.send(Err(Refusal::new(StatusCode::BAD_GATEWAY, message)));
             return;
         }

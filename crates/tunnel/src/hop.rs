@@ -131,7 +131,11 @@ mod tests {
     fn wrapped(chunks: &[Vec<u8>], end: Option<HopEnd>) -> Vec<u8> {
         let mut bytes = Vec::new();
         for chunk in chunks {
-            bytes.extend(u16::try_from(chunk.len()).expect("a chunk is small").to_be_bytes());
+            bytes.extend(
+                u16::try_from(chunk.len())
+                    .expect("a chunk is small")
+                    .to_be_bytes(),
+            );
             bytes.extend(chunk);
         }
         bytes.extend(end.into_iter().flat_map(HopEnd::chunk));
@@ -157,7 +161,11 @@ mod tests {
     }
 
     fn ends() -> impl Strategy<Value = Option<HopEnd>> {
-        prop_oneof![Just(None), Just(Some(HopEnd::ClientLeft)), Just(Some(HopEnd::GatewayStops))]
+        prop_oneof![
+            Just(None),
+            Just(Some(HopEnd::ClientLeft)),
+            Just(Some(HopEnd::GatewayStops))
+        ]
     }
 
     proptest! {

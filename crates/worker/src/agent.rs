@@ -71,8 +71,11 @@ impl Agent {
     ) -> Result<LaunchReply, LaunchRefusal> {
         let session = match self.registry.admit(&request) {
             Admission::New(session) => {
-                self.tasks
-                    .spawn(session::supervise(Arc::clone(self), Arc::clone(&session), request));
+                self.tasks.spawn(session::supervise(
+                    Arc::clone(self),
+                    Arc::clone(&session),
+                    request,
+                ));
                 session
             }
             Admission::Present(session) => session,

@@ -251,7 +251,10 @@ async fn browser_close_of_a_session_that_is_kept_alive_leaves_it_and_its_page_al
         panic!("no close frame")
     };
     assert_eq!(u16::from(frame.code), 1000);
-    assert!(first.next().await.is_none(), "and the connection is over in order");
+    assert!(
+        first.next().await.is_none(),
+        "and the connection is over in order"
+    );
 
     // Neither the other client nor the next one notices; the page is the same.
     assert_eq!(command(&mut other, "Target.getTargets").await, targets);

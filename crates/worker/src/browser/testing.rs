@@ -1,7 +1,7 @@
 //! Browsers that are played by a test.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
@@ -80,6 +80,11 @@ impl FakeBrowsers {
             cpu: Millis(cpu),
             memory: Bytes(memory),
         });
+    }
+
+    /// Measuring hangs until the guard is dropped.
+    pub(crate) fn hold_readings(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.0.reading.lock().unwrap()
     }
 
     pub(crate) fn launched(&self) -> u32 {

@@ -103,7 +103,8 @@ impl Clients {
     pub(super) async fn all_left(&self) -> Departure {
         let mut count = self.0.subscribe();
         loop {
-            let (last, expected_until) = match count.wait_for(|count| count.total > 0 && count.now == 0).await {
+            let (last, expected_until) = match count.wait_for(|count| count.total > 0 && count.now == 0).await
+            {
                 Ok(count) => (count.last, count.expected_until()),
                 Err(_) => (None, None),
             };

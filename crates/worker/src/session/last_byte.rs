@@ -27,7 +27,8 @@ impl LastByte {
     /// Something has come, at this moment.
     pub(crate) fn touch(&self, moment: Instant) {
         let micros = moment.duration_since(self.origin).as_micros();
-        self.micros.store(u64::try_from(micros).unwrap_or(u64::MAX), Relaxed);
+        self.micros
+            .store(u64::try_from(micros).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Resolves once nothing has come for so long. It needs no timer per byte: it looks again when the time could be up.

@@ -20,6 +20,9 @@ use crate::browser::{Browser, Exit, Meter};
 use crate::metric;
 use crate::rules::{SessionRules, after};
 
+/// Measuring takes some milliseconds.
+const LAST_SAMPLE_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs the session to its end, whatever happens: a panic kills the browser, gives the slot back, and is an end too. Else
 /// the control plane would believe for ever in a session that nobody runs.
 pub(crate) async fn supervise(agent: Arc<Agent>, session: Arc<Session>, request: LaunchRequest) {
@@ -140,7 +143,8 @@ async fn live(
         );
     }
     if !matches!(event, Event::Exited(_)) {
-        sample(session, &meter).await;
+        // The kernel lets nobody look into a process that hangs in it; the end must not wait for that.
+        let _ = timeout(LAST_SAMPLE_WITHIN, sample(session, &meter)).await;
     }
     browser.close().await;
     end::reason(&event, session.clients.total() > 0)

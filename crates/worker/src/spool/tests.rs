@@ -36,7 +36,10 @@ impl Spooled {
 
     /// What the worker's next process would read.
     fn statuses(&self) -> Vec<ObservedStatus> {
-        read(&self.path()).into_iter().map(|session| session.status).collect()
+        read(&self.path())
+            .into_iter()
+            .map(|session| session.status)
+            .collect()
     }
 }
 

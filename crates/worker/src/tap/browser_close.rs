@@ -132,8 +132,7 @@ impl Scan {
                 break;
             };
             let continues = header.opcode == Opcode::Continuation;
-            if !header.is_a_clients()
-                || (!header.opcode.is_control() && continues != self.in_passing_message)
+            if !header.is_a_clients() || (!header.opcode.is_control() && continues != self.in_passing_message)
             {
                 self.blind = true;
                 continue;

@@ -1,5 +1,6 @@
 //! Carries a client's bytes until it leaves, its browser ends, its session does, or a rule has it leave.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(super) struct Carried {
 enum Verdict {
     /// The client is gone, or as good as gone.
     Gone(Departure),
+    /// The browser has ended its side, and nothing can come of what the client still says.
+    BrowserEnded,
     /// It hears these last frames and is sent away.
     SentAway {
         words: Vec<u8>,
@@ -81,41 +84,31 @@ impl Carried {
         };
         let last_byte = LastByte::now();
         let (speak, words) = oneshot::channel();
-        let up = Up::new(&self.session, ends.client_read, ends.upstream_write, self.by_gateway);
+        let up = Up::new(
+            &self.session,
+            ends.client_read,
+            ends.upstream_write,
+            self.by_gateway,
+        );
         let up = up.run(&last_byte, traffic);
         let down = Down::new(ends.upstream_read, ends.client_write).run(words, traffic);
         tokio::pin!(up, down);
-        let verdict = tokio::select! {
-            end = &mut up => match end {
-                UpEnd::BrowserGone => {
-                    let _ = timeout(LINGER, &mut down).await;
-                    Verdict::Gone(Departure::BrowserClosed)
-                }
-                UpEnd::BareEnd if !self.by_gateway => {
-                    let _ = timeout(SHORT_LINGER, &mut down).await;
-                    Verdict::Gone(Departure::Left)
-                }
-                end => self.verdict(end),
-            },
-            end = &mut down => match end {
-                // The far side has closed the browser's end of it: nothing can come of what the client still says.
-                DownEnd::BrowserEnded => {
-                    self.guard.depart(Departure::BrowserClosed);
-                    let _ = timeout(LINGER, up).await;
-                    return;
-                }
-                DownEnd::ClientGone => self.last_sign(timeout(SHORT_LINGER, &mut up).await.ok()),
-                DownEnd::Spoken => Verdict::Gone(Departure::Left),
-            },
-            () = last_byte.silent_for(self.rules.cdp_silence) => self.too_silent(),
-        };
-        let (words, departure, rest) = match verdict {
+        let (words, departure, rest) = match self.verdict(up.as_mut(), down.as_mut(), &last_byte).await {
             Verdict::Gone(departure) => return self.guard.depart(departure),
-            Verdict::SentAway { words, departure, rest } => (words, departure, rest),
+            Verdict::BrowserEnded => {
+                self.guard.depart(Departure::BrowserClosed);
+                let _ = timeout(LINGER, up).await;
+                return;
+            }
+            Verdict::SentAway {
+                words,
+                departure,
+                rest,
+            } => (words, departure, rest),
         };
         // Fails when that direction has ended by itself.
         let _ = speak.send(words);
-        let _ = timeout(LINGER, &mut down).await;
+        let _ = timeout(LINGER, down).await;
         self.guard.depart(departure);
         // A socket that is closed with bytes unread is reset, and a reset overtakes the words.
         let _ = match rest {
@@ -125,8 +118,40 @@ impl Carried {
         };
     }
 
+    /// Waits for whatever ends it first. Only a direction that has not ended is needed after that.
+    async fn verdict(
+        &self,
+        mut up: Pin<&mut impl Future<Output = UpEnd>>,
+        mut down: Pin<&mut impl Future<Output = DownEnd>>,
+        last_byte: &LastByte,
+    ) -> Verdict {
+        tokio::select! {
+            end = &mut up => match end {
+                UpEnd::BrowserGone => {
+                    let _ = timeout(LINGER, down).await;
+                    Verdict::Gone(Departure::BrowserClosed)
+                }
+                UpEnd::BareEnd if !self.by_gateway => {
+                    let _ = timeout(SHORT_LINGER, down).await;
+                    Verdict::Gone(Departure::Left)
+                }
+                end => self.after_up(end),
+            },
+            end = &mut down => match end {
+                DownEnd::BrowserEnded => Verdict::BrowserEnded,
+                // What it said last tells whether the client is gone, or its gateway.
+                DownEnd::ClientGone => match timeout(SHORT_LINGER, up).await {
+                    Ok(UpEnd::Said(HopEnd::ClientLeft)) => Verdict::Gone(Departure::Left),
+                    _ => Verdict::Gone(self.broken_off()),
+                },
+                DownEnd::Spoken => Verdict::Gone(Departure::Left),
+            },
+            () = last_byte.silent_for(self.rules.cdp_silence) => self.too_silent(),
+        }
+    }
+
     /// What follows from the end of the client's bytes, where there is something to do about it.
-    fn verdict(&self, end: UpEnd) -> Verdict {
+    fn after_up(&self, end: UpEnd) -> Verdict {
         match end {
             UpEnd::Said(HopEnd::ClientLeft) => Verdict::Gone(Departure::Left),
             UpEnd::Said(HopEnd::GatewayStops) => {
@@ -147,10 +172,7 @@ impl Carried {
     fn disconnected(&self, command: &BrowserClose, rest: Reader) -> Verdict {
         tracing::debug!(session = %self.session.id, "Browser.close of a session that is kept alive: the client is disconnected");
         let mut words = frames::text(&command.answer());
-        words.extend(frames::close(
-            NORMAL,
-            "disconnected: the session is kept alive",
-        ));
+        words.extend(frames::close(NORMAL, "disconnected: the session is kept alive"));
         Verdict::SentAway {
             words,
             departure: Departure::Left,
@@ -170,14 +192,6 @@ impl Carried {
             departure: Departure::Left,
             rest: Rest::Passes,
         }
-    }
-
-    /// Nothing can be written to the client, or to its gateway. What it said last tells which of them is gone.
-    fn last_sign(&self, end: Option<UpEnd>) -> Verdict {
-        Verdict::Gone(match end {
-            Some(UpEnd::Said(HopEnd::ClientLeft)) => Departure::Left,
-            _ => self.broken_off(),
-        })
     }
 
     /// The connection is gone without a word.

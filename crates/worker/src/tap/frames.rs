@@ -193,7 +193,10 @@ pub(super) fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = server_frame(first, payload);
     frame[1] |= 0x80;
     let mask = [0x5a, 0x00, 0xff, 0x31];
-    let masked = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    let masked = payload
+        .iter()
+        .zip(mask.iter().cycle())
+        .map(|(byte, mask)| byte ^ mask);
     frame.truncate(frame.len() - payload.len());
     frame.extend(mask);
     frame.extend(masked);

@@ -208,10 +208,8 @@ async fn a_gateway_that_stops_says_so_and_passes_on_the_workers_last_words() {
         far.stream.write_all(b"closed with 1012").await.unwrap();
         drop(far);
     };
-    let ((), (), words) = soon(async {
-        tokio::join!(served.gateway.shutdown(), answering, read_all(client))
-    })
-    .await;
+    let ((), (), words) =
+        soon(async { tokio::join!(served.gateway.shutdown(), answering, read_all(client)) }).await;
     assert_eq!(words, b"closed with 1012");
 }
 

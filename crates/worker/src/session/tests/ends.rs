@@ -180,7 +180,10 @@ async fn a_session_with_an_idle_time_ends_when_no_client_sends_anything_connecte
             let _client = session.join().unwrap();
             seconds(50).await;
             session.touch(Instant::now());
-            assert_eq!(staged.end_of(&idle_after(60, kept_alive())).await, EndReason::Idle);
+            assert_eq!(
+                staged.end_of(&idle_after(60, kept_alive())).await,
+                EndReason::Idle
+            );
         });
         assert_eq!(silent.await, (EndReason::Idle, 150));
     }
@@ -267,4 +270,24 @@ async fn a_panic_ends_the_session_and_gives_its_slot_and_its_browser_back() {
         session.cut().cancelled().await;
     });
     assert_eq!(life.await, (EndReason::BrowserCrashed, 7));
+}
+
+#[tokio::test]
+async fn an_end_does_not_wait_for_a_measurement_that_hangs() {
+    let staged = staged(1);
+    staged.agent.launch(kept_alive()).await.unwrap();
+    let held = staged.browsers.clone();
+    let (hold, held_now) = std::sync::mpsc::channel();
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let _reading = held.hold_readings();
+        hold.send(()).unwrap();
+        wait.recv().unwrap();
+    });
+    held_now.recv().unwrap();
+    staged.release(&kept_alive());
+    let end = crate::agent::testing::soon(staged.end_of(&kept_alive())).await;
+    let_go.send(()).unwrap();
+    holder.join().unwrap();
+    assert_eq!(end, EndReason::Released);
 }

@@ -59,7 +59,10 @@ fn messages() -> impl Strategy<Value = Vec<(String, usize)>> {
 }
 
 fn bytes_of(messages: &[(String, usize)]) -> Vec<u8> {
-    messages.iter().flat_map(|(text, frames)| message(text, *frames)).collect()
+    messages
+        .iter()
+        .flat_map(|(text, frames)| message(text, *frames))
+        .collect()
 }
 
 proptest! {
@@ -116,7 +119,10 @@ fn every_spelling_of_the_command_is_understood() {
         let (passed, close, _) = sifted(&message(text, 1), &[]);
         assert!(passed.is_empty() && close.is_some(), "{text}");
     }
-    let (_, close, _) = sifted(&frame(0x82, br#"{"sessionId":"A","method":"Browser.close","id":3}"#), &[]);
+    let (_, close, _) = sifted(
+        &frame(0x82, br#"{"sessionId":"A","method":"Browser.close","id":3}"#),
+        &[],
+    );
     let answer: Value = serde_json::from_str(&close.unwrap().answer()).unwrap();
     assert_eq!(answer, json!({ "id": 3, "result": {}, "sessionId": "A" }));
 }

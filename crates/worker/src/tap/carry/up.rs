@@ -68,7 +68,11 @@ impl<'session> Up<'session> {
             }
         };
         // A browser that takes no more is no news at this point.
-        let _ = write(&mut self.to, &self.sieve.take().map(Sieve::rest).unwrap_or_default()).await;
+        let _ = write(
+            &mut self.to,
+            &self.sieve.take().map(Sieve::rest).unwrap_or_default(),
+        )
+        .await;
         let _ = self.to.shutdown().await;
         end
     }
@@ -99,6 +103,8 @@ impl<'session> Up<'session> {
         if !passed.is_empty() {
             write(&mut self.to, passed).await.map_err(|_| Stop::BrowserGone)?;
         }
-        sifted.close.map_or(Ok(()), |close| Err(Stop::BrowserClose(close)))
+        sifted
+            .close
+            .map_or(Ok(()), |close| Err(Stop::BrowserClose(close)))
     }
 }

@@ -31,7 +31,10 @@ impl TestGateway {
     async fn before(served: &Served) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, tasks) = (CancellationToken::new(), Arc::<std::sync::Mutex<JoinSet<()>>>::default());
+        let (stop, tasks) = (
+            CancellationToken::new(),
+            Arc::<std::sync::Mutex<JoinSet<()>>>::default(),
+        );
         let way = Way {
             worker: served.address,
             stop: stop.clone(),
@@ -68,7 +71,13 @@ async fn pass_on(State(way): State<Way>, mut request: Request<Body>) -> Response
     assert!(upstream.is_hop());
     let response = upstream.switching_protocols();
     way.tasks.lock().unwrap().spawn(async move {
-        wharf_tunnel::relay(client.upgrade, upstream, &Traffic::default(), way.stop.cancelled_owned()).await;
+        wharf_tunnel::relay(
+            client.upgrade,
+            upstream,
+            &Traffic::default(),
+            way.stop.cancelled_owned(),
+        )
+        .await;
     });
     response
 }
@@ -137,7 +146,10 @@ async fn a_client_that_is_killed_behind_a_gateway_ends_its_session_at_once() {
         let mut served = Served::launched().await;
         let gateway = TestGateway::before(&served).await;
         let (mut client, mut far) = gateway.connect(&mut served, &request(1)).await;
-        client.write_all(&client_frame(0x81, COMMAND)[..written]).await.unwrap();
+        client
+            .write_all(&client_frame(0x81, COMMAND)[..written])
+            .await
+            .unwrap();
         let answer = text(&"x".repeat(answered));
         let answering = async {
             let _ = far.stream.write_all(&answer).await;

@@ -95,7 +95,16 @@ async fn a_silent_client_is_closed_with_a_reason_and_its_session_follows_its_rul
         ..SessionRules::default()
     };
     let mut served = Served::with(FarEnd::answering(SWITCHING).await, rules).await;
-    for (request, outlives) in [(request(2), false), (LaunchRequest { keep_alive: true, ..request(3) }, true)] {
+    for (request, outlives) in [
+        (request(2), false),
+        (
+            LaunchRequest {
+                keep_alive: true,
+                ..request(3)
+            },
+            true,
+        ),
+    ] {
         served.staged.agent.launch(request.clone()).await.unwrap();
         let (mut client, mut far) = served.connect(&request).await;
         // What the browser says does not make the client speak.
@@ -110,7 +119,10 @@ async fn a_silent_client_is_closed_with_a_reason_and_its_session_follows_its_rul
             assert_eq!(all_that_comes(&mut far.stream).await, b"");
             assert_eq!(served.staged.observed(&request).status, ObservedStatus::Running);
         } else {
-            assert_eq!(soon(served.staged.end_of(&request)).await, EndReason::Disconnected);
+            assert_eq!(
+                soon(served.staged.end_of(&request)).await,
+                EndReason::Disconnected
+            );
         }
     }
 }
@@ -124,7 +136,7 @@ async fn silence_is_counted_from_the_last_byte() {
             tokio::time::sleep(Duration::from_secs(59)).await;
             last_byte.touch(tokio::time::Instant::now());
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = last_byte.silent_for(Duration::from_secs(60)) => {}

@@ -39,7 +39,10 @@ async fn the_next_process_tells_what_a_killed_one_could_not() {
     let unreported = control.last_registration().unreported;
     assert_eq!(
         statuses(&unreported),
-        [ObservedStatus::Ended(EndReason::Released), ObservedStatus::Running],
+        [
+            ObservedStatus::Ended(EndReason::Released),
+            ObservedStatus::Running
+        ],
         "a refused registration must not cost the spool"
     );
     let running = unreported.iter().map(|session| session.usage.running.0).max();
@@ -70,9 +73,6 @@ async fn a_worker_that_stops_in_order_leaves_only_what_it_could_not_tell() {
     control.set_network(Network::Whole);
     let (third, _browsers) = control.worker(Some(spool)).await;
     let unreported = control.last_registration().unreported;
-    assert_eq!(
-        statuses(&unreported),
-        [ObservedStatus::Ended(EndReason::Killed)]
-    );
+    assert_eq!(statuses(&unreported), [ObservedStatus::Ended(EndReason::Killed)]);
     third.shutdown().await;
 }
