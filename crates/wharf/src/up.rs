@@ -21,7 +21,7 @@ use wharf_control::{Control, ControlOptions, Timings, reconcile, workers};
 use wharf_domain::{Region, SystemClock, SystemEntropy, WorkerCredential};
 use wharf_gateway::{Gateway, GatewayOptions};
 use wharf_protocol::{ConnectVerifier, SigningKey};
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{SessionRules, Worker, WorkerOptions};
 
 use crate::data_dir::DataDir;
 use database::LocalDatabase;
@@ -194,6 +194,8 @@ impl Up {
             control: base_url.clone(),
             credential,
             verifying_key: signing_key.verifying_key().clone(),
+            rules: SessionRules::default(),
+            spool: None,
             launcher: Arc::new(launcher),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

@@ -1,5 +1,10 @@
 //! A worker's start, reports and stop, against a control plane that is played by the test.
 
+mod drains;
+mod partitions;
+mod simulated;
+mod spools;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
@@ -128,7 +133,12 @@ fn clock() -> ManualClock {
 
 async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
     let browsers = FakeBrowsers::new();
-    let options = WorkerOptions {
+    let worker = soon(Worker::start_with(options(control, &browsers))).await?;
+    Ok((worker, browsers))
+}
+
+fn options(control: &Url, browsers: &FakeBrowsers) -> WorkerOptions<FakeBrowsers> {
+    WorkerOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: None,
         regions: vec![Region::EuCentral1],
@@ -136,12 +146,12 @@ async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
+        rules: SessionRules::default(),
+        spool: None,
         launcher: browsers.clone(),
         clock: Arc::new(clock()),
         entropy: Arc::new(SeededEntropy::new(3)),
-    };
-    let worker = soon(Worker::start_with(options)).await?;
-    Ok((worker, browsers))
+    }
 }
 
 fn order(request: &LaunchRequest, order: Order) -> SessionOrder {
