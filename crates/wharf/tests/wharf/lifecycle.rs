@@ -129,7 +129,9 @@ async fn limits_are_refused_with_what_they_are() -> anyhow::Result<()> {
         (429, &"0".parse()?)
     );
     assert!(
-        refused.message().contains("creation limit (limit 2 per minute, currently 2)"),
+        refused
+            .message()
+            .contains("creation limit (limit 2 per minute, currently 2)"),
         "{}",
         refused.message()
     );

@@ -5,7 +5,9 @@ mod bad_input;
 mod embedded;
 mod lifecycle;
 mod processes;
+mod repeated;
 mod tenancy;
+mod waiting;
 
 /// The binary under test.
 const WHARF: &str = env!("CARGO_BIN_EXE_wharf");
