@@ -8,6 +8,7 @@ pub mod api_keys;
 mod error;
 mod pool;
 pub mod projects;
+mod schema;
 pub mod sessions;
 mod transaction;
 pub mod workers;

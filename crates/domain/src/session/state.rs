@@ -125,7 +125,9 @@ impl EndReason {
     /// The status of a session that ended so.
     pub const fn status(self) -> SessionStatus {
         match self {
-            Self::Released | Self::Disconnected | Self::NeverConnected | Self::Idle => SessionStatus::Completed,
+            Self::Released | Self::Disconnected | Self::NeverConnected | Self::Idle => {
+                SessionStatus::Completed
+            }
             Self::Timeout => SessionStatus::TimedOut,
             Self::BrowserCrashed | Self::WorkerLost | Self::LaunchFailed | Self::Killed => {
                 SessionStatus::Error
