@@ -16,7 +16,7 @@ use wharf_store::{Store, StoreOptions};
 
 use crate::{ApiClient, Tenant};
 pub use postgres::FleetPostgres;
-pub use role::RoleProcess;
+pub use role::{Pids, RoleProcess};
 
 /// What a fleet is made of.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -30,6 +31,22 @@ pub struct RoleProcess {
     log: PathBuf,
     process: Option<Child>,
     paused: bool,
+    pids: Pids,
+}
+
+/// The ids of every process that a role ever had, for whoever watches what they leave behind.
+#[derive(Debug, Clone, Default)]
+pub struct Pids(Arc<Mutex<Vec<u32>>>);
+
+impl Pids {
+    /// The ids so far, the newest last.
+    pub fn all(&self) -> Vec<u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, pid: u32) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+    }
 }
 
 impl RoleProcess {
@@ -48,6 +65,7 @@ impl RoleProcess {
             address,
             process: None,
             paused: false,
+            pids: Pids::default(),
         }
     }
 
@@ -69,6 +87,11 @@ impl RoleProcess {
     /// The process's id while there is one.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().and_then(Child::id)
+    }
+
+    /// The ids of every process that it ever had.
+    pub fn pids(&self) -> Pids {
+        self.pids.clone()
     }
 
     /// Whether it was started, and neither stopped nor paused since. It may have ended by itself.
@@ -100,6 +123,7 @@ impl RoleProcess {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{} cannot be started", self.binary.display()))?;
+        process.id().into_iter().for_each(|pid| self.pids.add(pid));
         self.process = Some(process);
         Ok(())
     }
