@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream;
 use reqwest::Method;
-use serde_json::Value;
 use tokio::time::sleep;
 use wharf_testkit::{ApiClient, AuditedSession, Tenant};
 
@@ -254,7 +253,7 @@ async fn strangers(
         let own = tenant.project.to_string();
         let listed = client.call(Method::GET, "/v1/sessions", None).await?;
         for session in listed.body.as_array().into_iter().flatten() {
-            if session["projectId"] != Value::from(own.as_str()) {
+            if session["projectId"] != own.as_str() {
                 violations.push(format!("I7: project {own} is shown {session}"));
             }
         }

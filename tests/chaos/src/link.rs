@@ -147,7 +147,7 @@ async fn up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, bu
     }
     // A client that has said all it has to say may still listen.
     let _ = to.shutdown().await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn down(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, budget: &Budget) {

@@ -35,7 +35,10 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
             outcome.creates += 1;
             outcome.sessions += 1;
             let browsers = browsers::running(&stage.worker_pids());
-            anyhow::ensure!(!browsers.is_empty(), "the session's browser is not in the process table");
+            anyhow::ensure!(
+                !browsers.is_empty(),
+                "the session's browser is not in the process table"
+            );
             let mut client = client::start(&created.connect_url).await?;
             let since = Instant::now();
             client.start_kill()?;

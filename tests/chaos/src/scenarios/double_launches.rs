@@ -87,7 +87,7 @@ async fn judge(
             None => {
                 *errors
                     .entry(created.error.as_deref().unwrap_or("nothing"))
-                    .or_default() += 1
+                    .or_default() += 1;
             }
         }
     }
