@@ -10,6 +10,7 @@ mod error;
 mod pool;
 pub mod projects;
 pub mod reconcile_failures;
+mod schema;
 pub mod session_creations;
 pub mod sessions;
 mod transaction;

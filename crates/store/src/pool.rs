@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::StoreError;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// How long a caller waits for a connection. Short: a create that waits longer is better refused.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -14,12 +14,13 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::{Answer, ApiClient};
+
 /// What `wharf up` prints when it can be used.
 const READY: &str = "Wharf is ready.";
 /// A first start makes a database cluster, and these machines are slow under load.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A `wharf up` that runs until it is stopped or dropped.
 #[derive(Debug)]
@@ -29,18 +30,7 @@ pub struct Wharf {
     data_dir: PathBuf,
     folder: Option<TempDir>,
     env: HashMap<String, String>,
-    http: reqwest::Client,
-}
-
-/// An answer of the API.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The headers.
-    pub headers: reqwest::header::HeaderMap,
-    /// The body, `Null` when it is empty.
-    pub body: Value,
+    client: ApiClient,
 }
 
 impl Wharf {
@@ -72,20 +62,19 @@ impl Wharf {
             .await
             .context("wharf up took too long to start")??;
         let env = std::fs::read_to_string(data_dir.join("env"))?;
-        let env = env
+        let env: HashMap<String, String> = env
             .lines()
             .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.into(), value.into()));
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let client = ApiClient::new(&env["BROWSERBASE_BASE_URL"], &env["BROWSERBASE_API_KEY"])?;
         Ok(Self {
             process,
             _stdout: lines,
             data_dir: data_dir.to_owned(),
             folder: None,
-            env: env.collect(),
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(ANSWER_WITHIN)
-                .build()?,
+            env,
+            client,
         })
     }
 
@@ -116,7 +105,7 @@ impl Wharf {
 
     /// Calls the API with `up`'s own key.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-        self.call_as(Some(self.api_key()), method, path, body).await
+        self.client.call(method, path, body).await
     }
 
     /// Calls the API with this key, or none.
@@ -127,23 +116,12 @@ impl Wharf {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base_url()));
-        if let Some(key) = key {
-            request = request.header("X-BB-API-Key", key);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        Answer::of(request.send().await?).await
+        self.client.call_as(key, method, path, body).await
     }
 
     /// Sends a body as it is, announced as JSON.
     pub async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
-        let request = self.http.request(method, format!("{}{path}", self.base_url()));
-        let request = request
-            .header("X-BB-API-Key", self.api_key())
-            .header("content-type", "application/json");
-        Answer::of(request.body(body).send().await?).await
+        self.client.send(method, path, body).await
     }
 
     /// Asks the process to end, as Ctrl-C does, and waits for it.
@@ -175,28 +153,6 @@ impl Wharf {
             .and_then(|id| Pid::from_raw(id.try_into().ok()?))
             .context("the process has ended")?;
         Ok(kill_process(pid, signal)?)
-    }
-}
-
-impl Answer {
-    async fn of(response: reqwest::Response) -> anyhow::Result<Self> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.bytes().await?;
-        let body = match &bytes[..] {
-            [] => Value::Null,
-            bytes => serde_json::from_slice(bytes)
-                .unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned().into()),
-        };
-        Ok(Self {
-            status,
-            headers,
-            body,
-        })
-    }
-
-    /// The error's message.
-    pub fn message(&self) -> &str {
-        self.body["message"].as_str().unwrap_or_default()
     }
 }
 

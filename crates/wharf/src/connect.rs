@@ -1,16 +1,14 @@
 //! Which database a command of the administrator means.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wharf_control::{Control, ControlOptions, Timings};
-use wharf_domain::{SystemClock, SystemEntropy};
+use wharf_control::{Control, Timings};
 use wharf_protocol::SigningKey;
 use wharf_store::{Store, StoreOptions};
 
-use crate::data_dir;
+use crate::{control_plane, data_dir};
 
 const CONNECTIONS: u32 = 2;
 
@@ -49,12 +47,11 @@ impl Database {
     /// The use cases over that database. No worker is called and no token is signed by an administrator's command, so
     /// any key does.
     pub(crate) async fn control(self) -> anyhow::Result<Control> {
-        Ok(Control::new(ControlOptions {
-            store: self.open().await?,
-            signing_key: SigningKey::generate(),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            timings: Timings::default(),
-        }))
+        let timings = Timings::default();
+        Ok(control_plane::control(
+            self.open().await?,
+            SigningKey::generate(),
+            timings,
+        ))
     }
 }

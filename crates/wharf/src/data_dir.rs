@@ -1,9 +1,10 @@
-//! What `wharf up` keeps on disk, and who holds it.
+//! What `wharf up` keeps on disk, and who holds it. A worker's directory is held the same way.
 //!
 //! | file | what |
 //! |---|---|
 //! | `lock` | locked by the process that uses the directory; holds its pid and address |
 //! | `signing.key` | signs connect tokens and calls to workers |
+//! | `verifying.key` | its public half, for workers and gateways on other machines |
 //! | `api-key` | the key and project that `up` made on its first start |
 //! | `database-url` | where this `up`'s Postgres is, for the administrator's commands; while it runs |
 //! | `env` | what clients need, as `NAME=value` lines; while the service answers |
@@ -18,7 +19,9 @@ use rustix::fs::{FlockOperation, flock};
 use wharf_domain::{ApiKey, ProjectId};
 use wharf_protocol::SigningKey;
 
-const PRIVATE_FILE: u32 = 0o600;
+use crate::key_files;
+use crate::private_file::{PRIVATE_FILE, read, write};
+
 const PRIVATE_FOLDER: u32 = 0o700;
 const DATABASE_URL: &str = "database-url";
 const ENV: &str = "env";
@@ -81,18 +84,7 @@ impl DataDir {
 
     /// The signing key; made on the first start.
     pub(crate) fn signing_key(&self) -> anyhow::Result<SigningKey> {
-        let path = self.join("signing.key");
-        if let Some(text) = read(&path)? {
-            return SigningKey::from_text(&text).with_context(|| {
-                format!(
-                    "{} is damaged; remove it to have a new one made, which ends all sessions",
-                    path.display()
-                )
-            });
-        }
-        let key = SigningKey::generate();
-        write(&path, &key.expose())?;
-        Ok(key)
+        key_files::pair_in(&self.path)
     }
 
     /// The project and key of an earlier start.
@@ -151,26 +143,4 @@ impl Drop for DataDir {
 /// The database of the `up` that runs on this data directory, if one does.
 pub(crate) fn database_url(data_dir: &Path) -> anyhow::Result<Option<String>> {
     read(&data_dir.join(DATABASE_URL))
-}
-
-fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    }
-}
-
-/// Writes a file that only its owner reads, whole or not at all.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    let written = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(PRIVATE_FILE)
-        .open(&part)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, path));
-    written.with_context(|| format!("{} cannot be written", path.display()))
 }

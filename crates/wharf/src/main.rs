@@ -1,13 +1,24 @@
 //! Wharf: browser sessions on your own machines.
 
+mod api;
+mod browsers;
 mod connect;
+mod control_plane;
 mod data_dir;
+mod durations;
+mod gateway;
 mod key;
+mod key_files;
+mod key_pair;
 mod migrate;
 mod openapi;
+mod private_file;
 mod project;
+mod role;
+mod serve;
 mod table;
 mod up;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -33,6 +44,14 @@ struct Command {
 enum Role {
     /// Run everything in one process: api, gateway, one worker and their own Postgres.
     Up(up::Up),
+    /// Run the control plane; several replicas may share one Postgres.
+    Api(api::ApiRole),
+    /// Take clients' connections; it has no database.
+    Gateway(gateway::GatewayRole),
+    /// Run browsers; with a further word, administer the workers.
+    Worker(worker::WorkerRole),
+    /// Make a fleet's key pair, or show its public half.
+    KeyPair(key_pair::KeyPair),
     /// Bring a database up to date.
     Migrate(migrate::Migrate),
     /// Make and list projects.
@@ -66,6 +85,10 @@ fn run(command: Command) -> anyhow::Result<()> {
     runtime.block_on(async {
         match command.role {
             Role::Up(up) => up.run().await,
+            Role::Api(api) => api.run().await,
+            Role::Gateway(gateway) => gateway.run().await,
+            Role::Worker(worker) => worker.run().await,
+            Role::KeyPair(pair) => pair.run(),
             Role::Migrate(migrate) => migrate.run().await,
             Role::Project(project) => project.run().await,
             Role::Key(key) => key.run().await,
@@ -83,5 +106,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Command::command().debug_assert();
+    }
+
+    #[test]
+    fn a_worker_runs_unless_it_is_administered() {
+        let parse = |arguments: &[&str]| Command::try_parse_from([&["wharf", "worker"], arguments].concat());
+        let role = ["--control", "http://127.0.0.1:1", "--verifying-key", "key"];
+        let run = parse(&role).expect("a role");
+        assert!(matches!(run.role, Role::Worker(worker::WorkerRole::Run(_))));
+        let enroll = parse(&["enroll", "w1", "--database-url", "postgres://x"]).expect("a command");
+        assert!(matches!(
+            enroll.role,
+            Role::Worker(worker::WorkerRole::Administer(_))
+        ));
+        let told = parse(&[]).expect_err("nothing is said").to_string();
+        assert!(
+            told.contains("--control <URL>") && told.contains("--verifying-key <FILE>"),
+            "{told}"
+        );
     }
 }

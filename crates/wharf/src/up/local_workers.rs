@@ -1,4 +1,5 @@
-//! The gateway's way to the worker in the same process: a function call, no connection in between.
+//! The gateway's way to the worker in the same process: a function call, no connection in between. Further workers may
+//! have joined from elsewhere; those are dialled.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,41 +7,59 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use futures_util::future::BoxFuture;
-use wharf_gateway::Workers;
+use wharf_gateway::{RemoteWorkers, Workers};
 use wharf_protocol::{ConnectClaims, ConnectToken};
 use wharf_tunnel::Refusal;
-use wharf_worker::Tap;
+use wharf_worker::{Tap, Worker};
 
-/// The worker of this process, once it has started.
+/// The worker of this process, once it has started, and all others.
 #[derive(Clone, Default)]
-pub(super) struct LocalWorkers(Arc<OnceLock<Tap>>);
+pub(super) struct LocalWorkers {
+    local: Arc<OnceLock<Local>>,
+    elsewhere: RemoteWorkers,
+}
+
+struct Local {
+    address: String,
+    tap: Tap,
+}
 
 impl LocalWorkers {
     /// Hands connections to this worker from now on.
-    pub(super) fn set(&self, tap: Tap) {
-        self.0.get_or_init(|| tap);
+    pub(super) fn set(&self, worker: &Worker) {
+        self.local.get_or_init(|| Local {
+            address: worker.address().to_string(),
+            tap: worker.tap(),
+        });
     }
 }
 
 impl Workers for LocalWorkers {
     fn connect(
         &self,
-        _: ConnectClaims,
+        claims: ConnectClaims,
         token: ConnectToken,
         request: Request<Body>,
     ) -> BoxFuture<'static, Response<Body>> {
-        let tap = self.0.get().cloned();
-        Box::pin(async move {
-            match tap {
-                Some(tap) => tap.connect(&token, request).await,
-                // The gateway listens a moment before the worker has registered.
-                None => Refusal::new(
+        match self.local.get() {
+            Some(local) if local.address == claims.worker => {
+                let tap = local.tap.clone();
+                Box::pin(async move { tap.connect(&token, request).await })
+            }
+            Some(_) => self.elsewhere.connect(claims, token, request),
+            // The gateway listens a moment before the worker has registered.
+            None => Box::pin(async {
+                Refusal::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the worker is starting; try again in a moment",
                 )
                 .retry_after(1)
-                .into_response(),
-            }
-        })
+                .into_response()
+            }),
+        }
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        self.elsewhere.shutdown()
     }
 }

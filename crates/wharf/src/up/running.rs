@@ -7,10 +7,11 @@ use wharf_gateway::Gateway;
 use wharf_worker::Worker;
 
 use super::database::LocalDatabase;
-use super::serve::Server;
+use crate::role::Running;
+use crate::serve::Server;
 
 /// A whole Wharf in this process.
-pub(super) struct Running {
+pub(super) struct Everything {
     pub(super) worker: Worker,
     pub(super) gateway: Gateway,
     pub(super) server: Server,
@@ -19,9 +20,10 @@ pub(super) struct Running {
     pub(super) database: LocalDatabase,
 }
 
-impl Running {
-    /// Resolves when a part has ended by itself that the others cannot do without.
-    pub(super) async fn failed(&mut self) -> anyhow::Error {
+impl Running for Everything {
+    const STOPPING: &'static str = "sessions are ended, browsers closed";
+
+    async fn failed(&mut self) -> anyhow::Error {
         tokio::select! {
             () = self.worker.replaced() => anyhow!(
                 "another process registered as this worker: does a second `wharf up` use the same database?"
@@ -32,7 +34,7 @@ impl Running {
 
     /// Ends everything in order. The worker first: its last report goes through the server, and the server's work needs
     /// the control plane, and that the database.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    async fn stop(self) -> anyhow::Result<()> {
         self.worker.shutdown().await;
         self.gateway.shutdown().await;
         self.server.stop().await;

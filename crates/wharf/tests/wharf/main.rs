@@ -3,6 +3,7 @@
 mod administration;
 mod bad_input;
 mod embedded;
+mod fleet;
 mod lifecycle;
 mod processes;
 mod repeated;

@@ -12,7 +12,7 @@ enum Uses {
 
 use Uses::{Anything, Only};
 
-const LAYERS: [(&str, Uses); 17] = [
+const LAYERS: [(&str, Uses); 18] = [
     ("domain", Only(&[])),
     ("chrome", Only(&[])),
     ("egress", Only(&[])),
@@ -36,13 +36,14 @@ const LAYERS: [(&str, Uses); 17] = [
     ("wharf", Anything),
     ("xtask", Anything),
     ("bench", Anything),
+    ("chaos", Anything),
 ];
 
 /// Programs: nobody uses them, in tests neither.
-const NEVER_USED: [&str; 3] = ["wharf", "xtask", "bench"];
+const NEVER_USED: [&str; 4] = ["wharf", "xtask", "bench", "chaos"];
 /// Used by tests, and by the programs that are themselves tests.
 const FOR_TESTS: &str = "testkit";
-const TEST_PROGRAMS: [&str; 2] = ["testkit", "bench"];
+const TEST_PROGRAMS: [&str; 3] = ["testkit", "bench", "chaos"];
 
 pub fn check(sources: &[Source]) -> Vec<Finding> {
     sources

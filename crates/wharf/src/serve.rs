@@ -1,4 +1,4 @@
-//! The listener and the signals.
+//! The listener and the signals, which every role that runs has.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// Takes the address, or says what to do.
-pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|error| match error.kind() {
@@ -33,7 +33,7 @@ pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// How programs on this machine reach the address.
-pub(super) fn base_url(address: SocketAddr) -> Url {
+pub(crate) fn base_url(address: SocketAddr) -> Url {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -45,13 +45,13 @@ pub(super) fn base_url(address: SocketAddr) -> Url {
 const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 
 /// A server that runs until it is stopped.
-pub(super) struct Server {
+pub(crate) struct Server {
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 /// Serves `router` on `listener`.
-pub(super) fn start(listener: TcpListener, router: Router) -> Server {
+pub(crate) fn start(listener: TcpListener, router: Router) -> Server {
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(wharf_listener::serve(
@@ -65,21 +65,21 @@ pub(super) fn start(listener: TcpListener, router: Router) -> Server {
 
 impl Server {
     /// Takes no more requests and answers those that are under way.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
 /// Ctrl-C, and the request to end that a supervisor sends.
-pub(super) struct StopSignals {
+pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl StopSignals {
     /// Waits for them from now on: they no longer end the process by themselves.
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be waited for");
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -88,7 +88,7 @@ impl StopSignals {
     }
 
     /// Resolves at the next of them.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -1,0 +1,48 @@
+//! The fake browser is started and driven as Chromium is, by the same code.
+
+use std::path::Path;
+use std::time::Duration;
+
+use wharf_chrome::{
+    BrowserExit, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Viewport, find_browser,
+};
+use wharf_testkit::Cdp;
+
+#[tokio::test]
+async fn it_gets_ready_counts_over_reconnects_and_closes() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let launcher = Launcher::new(LauncherOptions {
+        binary: find_browser(Some(Path::new(env!("CARGO_BIN_EXE_wharf-fake-browser"))))?,
+        isolation: Isolation::Process,
+        profiles: ProfileRoot::choose(folder.path())?,
+        user: "nobody".to_owned(),
+    })?;
+    let browser = launcher
+        .launch(LaunchOptions {
+            name: "fake".to_owned(),
+            viewport: Some(Viewport {
+                width: 800,
+                height: 600,
+            }),
+            ignore_certificate_errors: false,
+            deadline: Duration::from_secs(10),
+        })
+        .await?;
+    assert!(browser.version().contains("fake"), "{}", browser.version());
+
+    let mut first = Cdp::connect(&browser.devtools().url()).await?;
+    assert_eq!(first.evaluate("42").await?, 42);
+    assert_eq!(first.count_up().await?, 1);
+    drop(first);
+    let mut second = Cdp::connect(&browser.devtools().url()).await?;
+    assert_eq!(second.count_up().await?, 2, "what was counted is lost");
+
+    second.call("Browser.close", serde_json::json!({})).await?;
+    let mut exit = browser.exit();
+    let exit = tokio::time::timeout(Duration::from_secs(5), exit.wait_for(Option::is_some)).await??;
+    assert_eq!(*exit, Some(BrowserExit::Clean));
+    drop(exit);
+    let report = browser.close().await;
+    assert!(report.complete, "{report:?}");
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The browsers of a worker, as its flags describe them. `up` and `worker` have these in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use wharf_chrome::{BrowserBinary, Isolation, Launcher, LauncherOptions, ProfileRoot};
+use wharf_domain::Region;
+
+/// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
+const MEMORY_PER_SESSION: u64 = 512 << 20;
+
+/// Which browsers, where and how many.
+#[derive(Debug, Args)]
+pub(crate) struct BrowserArguments {
+    /// The regions to serve; all four without.
+    #[arg(long = "region", value_name = "NAME", num_args = 1..)]
+    regions: Vec<Region>,
+    /// Sessions that can run at once; by default, one for each 512 MiB of the machine's memory.
+    #[arg(long)]
+    slots: Option<u32>,
+    /// The Chromium to run; found on the machine without.
+    #[arg(long, env = "WHARF_CHROMIUM")]
+    chromium: Option<PathBuf>,
+    /// The user that browsers run as, when this process is root's.
+    #[arg(long, default_value = "nobody")]
+    browser_user: String,
+    /// What stands between a page and this machine.
+    #[arg(long, value_enum, default_value_t = IsolationLevel::Process)]
+    isolation: IsolationLevel,
+}
+
+/// What stands between a page and the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum IsolationLevel {
+    /// Chromium's own sandbox.
+    Process,
+    /// Nothing: for machines that forbid sandboxes, and pages that you wrote yourself.
+    None,
+}
+
+impl BrowserArguments {
+    /// Looks for Chromium. Worth doing before anything slow.
+    pub(crate) fn find(&self) -> anyhow::Result<BrowserBinary> {
+        Ok(wharf_chrome::find_browser(self.chromium.as_deref())?)
+    }
+
+    /// Starts browsers of this binary, with profiles in memory or below `profiles`.
+    pub(crate) fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {
+        std::fs::create_dir_all(profiles)?;
+        let isolation = match self.isolation {
+            IsolationLevel::Process => Isolation::Process,
+            IsolationLevel::None => Isolation::None,
+        };
+        Ok(Arc::new(Launcher::new(LauncherOptions {
+            binary,
+            isolation,
+            profiles: ProfileRoot::choose(profiles)?,
+            user: self.browser_user.clone(),
+        })?))
+    }
+
+    /// Whether pages run with nothing between them and the machine.
+    pub(crate) fn unprotected(&self) -> bool {
+        self.isolation == IsolationLevel::None
+    }
+
+    /// The regions to serve.
+    pub(crate) fn regions(&self) -> Vec<Region> {
+        match self.regions.as_slice() {
+            [] => Region::ALL.to_vec(),
+            regions => regions.to_vec(),
+        }
+    }
+
+    /// Sessions at once.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.unwrap_or_else(slots_by_memory)
+    }
+}
+
+/// As many sessions as fit into the machine's memory, and one at least.
+fn slots_by_memory() -> u32 {
+    let machine = rustix::system::sysinfo();
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the width of these fields depends on the machine"
+    )]
+    let memory = u64::from(machine.totalram) * u64::from(machine.mem_unit);
+    u32::try_from(memory / MEMORY_PER_SESSION)
+        .unwrap_or(u32::MAX)
+        .clamp(1, 200)
+}

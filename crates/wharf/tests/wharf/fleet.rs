@@ -1,0 +1,206 @@
+//! A fleet: roles as processes of their own, on one Postgres.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::process::Command;
+use wharf_testkit::{Addresses, Cdp, Fleet, FleetOptions, FleetWorker};
+
+use crate::{WHARF, processes};
+
+fn worker() -> FleetWorker {
+    FleetWorker {
+        slots: 2,
+        browser: None,
+        arguments: Vec::new(),
+    }
+}
+
+async fn fleet(apis: usize, workers: usize) -> anyhow::Result<Fleet> {
+    let addresses = Addresses::reserve(apis, 1, workers)?;
+    let routes = addresses.direct();
+    let options = FleetOptions {
+        binary: PathBuf::from(WHARF),
+        workers: vec![worker(); workers],
+        api_arguments: Vec::new(),
+    };
+    Fleet::start(options, addresses, &routes).await
+}
+
+#[tokio::test]
+async fn a_chromium_session_crosses_every_role() -> anyhow::Result<()> {
+    let fleet = fleet(2, 2).await?;
+    let tenant = fleet.tenant("acme", 5, 100).await?;
+    let (first, second) = (fleet.client(0, &tenant)?, fleet.client(1, &tenant)?);
+
+    let created = first
+        .call(Method::POST, "/v1/sessions", Some(&json!({ "keepAlive": true })))
+        .await?;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let connect_url = created.text("connectUrl");
+    let gateway = format!("ws://{}/", fleet.gateways[0].address());
+    assert!(connect_url.starts_with(&gateway), "{connect_url}");
+    let mut client = Cdp::connect(connect_url).await?;
+    assert_eq!(client.count_up().await?, 1);
+    client.close().await?;
+    let mut again = Cdp::connect(connect_url).await?;
+    assert_eq!(again.count_up().await?, 2, "the browser is another one");
+
+    let id = created.text("id");
+    let listed = second
+        .call(Method::GET, "/v1/sessions?status=RUNNING", None)
+        .await?;
+    assert_eq!(listed.body[0]["id"], id, "{}", listed.body);
+    let key = tenant.key.expose();
+    let old_style = format!("{gateway}?apiKey={key}&sessionId={id}");
+    assert_eq!(Cdp::connect(&old_style).await?.count_up().await?, 3);
+
+    let path = format!("/v1/sessions/{id}");
+    let released = second
+        .call(Method::POST, &path, Some(&json!({ "status": "REQUEST_RELEASE" })))
+        .await?;
+    assert_eq!(released.status, 200, "{}", released.body);
+    again.ended().await;
+    let session = first.call(Method::GET, &path, None).await?;
+    assert_eq!(session.text("status"), "COMPLETED");
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn each_role_ends_in_order_with_a_chromium_session_live() -> anyhow::Result<()> {
+    let mut fleet = fleet(1, 1).await?;
+    let tenant = fleet.tenant("acme", 5, 100).await?;
+    let client = fleet.client(0, &tenant)?;
+    let body = json!({ "keepAlive": true });
+    let created = client.call(Method::POST, "/v1/sessions", Some(&body)).await?;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let mut connected = Cdp::connect(created.text("connectUrl")).await?;
+    connected.count_up().await?;
+
+    // A gateway that stops cuts its clients, not their sessions.
+    assert!(fleet.gateways[0].stop().await?.success());
+    connected.ended().await;
+    fleet.gateways[0].start().await?;
+    let mut again = Cdp::connect(created.text("connectUrl")).await?;
+    assert_eq!(again.count_up().await?, 2);
+
+    // An api that stops is not missed by a session.
+    assert!(fleet.apis[0].stop().await?.success());
+    assert_eq!(again.count_up().await?, 3);
+    fleet.apis[0].start().await?;
+
+    let family = processes::descendants(fleet.workers[0].pid().expect("it runs"));
+    assert!(!family.is_empty(), "a browser is a process of the worker's");
+    assert!(fleet.workers[0].stop().await?.success());
+    assert!(
+        processes::all_end(&family, Duration::ZERO).await,
+        "a stopped worker leaves no process"
+    );
+    let path = format!("/v1/sessions/{}", created.text("id"));
+    let session = client.call(Method::GET, &path, None).await?;
+    assert_eq!(session.text("status"), "ERROR", "{}", session.body);
+    assert_eq!(session.text("endReason"), "killed");
+    fleet.stop().await
+}
+
+/// Runs a command that is to refuse, and returns its one message.
+async fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(WHARF)
+        .args(arguments)
+        .env_remove("DATABASE_URL")
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{arguments:?} did not refuse: {told}");
+    Ok(told)
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_start_says_what_to_do() -> anyhow::Result<()> {
+    let mut fleet = fleet(1, 0).await?;
+    let keys = fleet.folder().join("keys");
+    let (signing, verifying) = (keys.join("signing.key"), keys.join("verifying.key"));
+    let (signing, verifying) = (
+        signing.to_str().expect("UTF-8"),
+        verifying.to_str().expect("UTF-8"),
+    );
+    let database = fleet.postgres.url().to_owned();
+    let api = |key: &str, database: &str| {
+        [
+            "api",
+            "--listen",
+            "127.0.0.1:0",
+            "--signing-key",
+            key,
+            "--database-url",
+            database,
+        ]
+        .map(str::to_owned)
+    };
+    let bare = fleet.postgres.superuser_url().replace("/wharf?", "/postgres?");
+    for (arguments, expected) in [
+        (api("/nonexistent/signing.key", &database), "wharf key-pair"),
+        (api(verifying, &database), "public half"),
+        (api(signing, &bare), "run `wharf migrate`"),
+        (
+            api(signing, "postgres://nobody@127.0.0.1:1/x"),
+            "does Postgres run?",
+        ),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let told = refusal(&arguments).await?;
+        assert!(told.contains(expected), "{told}");
+    }
+
+    let base = format!("http://{}", fleet.apis[0].address());
+    let gateway = [
+        "gateway",
+        "--listen",
+        "127.0.0.1:0",
+        "--api",
+        &base,
+        "--verifying-key",
+        signing,
+    ];
+    let told = refusal(&gateway).await?;
+    assert!(
+        told.contains("private half") && told.contains("verifying.key"),
+        "{told}"
+    );
+
+    let (data_dir, credential) = (
+        fleet.folder().join("stranger"),
+        fleet.folder().join("stranger.credential"),
+    );
+    let (data_dir, credential) = (
+        data_dir.to_str().expect("UTF-8"),
+        credential.to_str().expect("UTF-8"),
+    );
+    let worker = [
+        "worker",
+        "--listen",
+        "127.0.0.1:0",
+        "--control",
+        &base,
+        "--verifying-key",
+        verifying,
+        "--data-dir",
+        data_dir,
+    ];
+    assert!(refusal(&worker).await?.contains("wharf worker enroll NAME"));
+    let with_credential = [&worker[..], &["--credential-file", credential]].concat();
+    assert!(refusal(&with_credential).await?.contains("is not there"));
+    fleet
+        .command(&["worker", "enroll", "stranger", "--credential-file", credential])
+        .await?;
+    // Enrolled once more: the first credential is worth nothing.
+    let shown = fleet.command(&["worker", "enroll", "stranger"]).await?;
+    assert!(shown.contains("wharf_worker_"), "{shown}");
+    let told = refusal(&with_credential).await?;
+    assert!(told.contains("does not know this worker's credential"), "{told}");
+    assert!(fleet.apis[0].ended()?.is_none(), "the api is disturbed");
+    fleet.stop().await
+}
