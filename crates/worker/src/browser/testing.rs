@@ -3,8 +3,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use tokio::sync::watch;
-
 use super::*;
 
 /// The strings of every browser of one test.
@@ -75,6 +73,26 @@ impl FakeBrowsers {
     pub(crate) fn alive(&self) -> u32 {
         *self.0.alive.borrow()
     }
+
+    pub(crate) async fn wait_for_alive(&self, count: u32) {
+        self.0
+            .alive
+            .subscribe()
+            .wait_for(|alive| *alive == count)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn start(self) -> Result<FakeBrowser, String> {
+        let strings = self.0;
+        strings.launched.fetch_add(1, SeqCst);
+        released(&strings.held).await;
+        if let Some(reason) = strings.broken.lock().unwrap().clone() {
+            return Err(reason);
+        }
+        strings.alive.send_modify(|alive| *alive += 1);
+        Ok(FakeBrowser(strings))
+    }
 }
 
 async fn released(gate: &watch::Sender<bool>) {
@@ -83,20 +101,19 @@ async fn released(gate: &watch::Sender<bool>) {
 
 impl Browsers for FakeBrowsers {
     fn launch(&self, _: &LaunchRequest, _: Duration) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
-        let strings = Arc::clone(&self.0);
-        Box::pin(async move {
-            strings.launched.fetch_add(1, SeqCst);
-            released(&strings.held).await;
-            if let Some(reason) = strings.broken.lock().unwrap().clone() {
-                return Err(reason);
-            }
-            strings.alive.send_modify(|alive| *alive += 1);
-            Ok(Box::new(FakeBrowser(strings)) as Box<dyn Browser>)
-        })
+        let started = self.clone().start();
+        Box::pin(async { Ok(Box::new(started.await?) as Box<dyn Browser>) })
     }
 }
 
-struct FakeBrowser(Arc<Strings>);
+pub(crate) struct FakeBrowser(Arc<Strings>);
+
+impl FakeBrowser {
+    pub(crate) fn ended(&self) -> impl Future<Output = Exit> + Send + 'static {
+        let mut exit = self.0.exit.subscribe();
+        async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() }
+    }
+}
 
 impl Browser for FakeBrowser {
     fn endpoint(&self) -> Endpoint {
@@ -111,8 +128,7 @@ impl Browser for FakeBrowser {
     }
 
     fn exited(&self) -> BoxFuture<'_, Exit> {
-        let mut exit = self.0.exit.subscribe();
-        Box::pin(async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() })
+        Box::pin(self.ended())
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
@@ -130,5 +146,9 @@ impl Browser for FakeBrowser {
 impl Meter for FakeBrowser {
     fn read(&self) -> Option<Reading> {
         *self.0.reading.lock().unwrap()
+    }
+
+    fn cpu(&self) -> Option<Millis> {
+        self.read().map(|reading| reading.cpu)
     }
 }

@@ -133,6 +133,7 @@ async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
         advertise: None,
         regions: vec![Region::EuCentral1],
         slots: 2,
+        warm: WarmOptions::of(0),
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
