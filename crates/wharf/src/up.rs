@@ -22,7 +22,7 @@ use wharf_control::{Control, ControlOptions, reconcile, workers};
 use wharf_domain::{Region, SystemClock, SystemEntropy, WorkerCredential};
 use wharf_gateway::{Gateway, GatewayOptions};
 use wharf_protocol::{ConnectVerifier, SigningKey};
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{WarmOptions, Worker, WorkerOptions};
 
 use crate::data_dir::DataDir;
 use database::LocalDatabase;
@@ -57,6 +57,13 @@ pub(crate) struct Up {
     /// Sessions that can run at once; by default, one for each 512 MiB of the machine's memory.
     #[arg(long)]
     slots: Option<u32>,
+    /// Browsers that wait for a session, ready, so that a create takes milliseconds; 0 starts each when it is asked for.
+    /// By default, one a core and two at least, as far as an eighth of the free memory holds them at 256 MiB each.
+    #[arg(long, value_name = "N")]
+    warm: Option<u32>,
+    /// How many seconds a browser may wait before another takes its place.
+    #[arg(long, value_name = "SECONDS", default_value_t = WarmOptions::MAX_AGE.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    warm_age: u64,
     /// The Chromium to run; found on the machine without.
     #[arg(long, env = "WHARF_CHROMIUM")]
     chromium: Option<PathBuf>,
@@ -189,11 +196,18 @@ impl Up {
         } else {
             self.regions.clone()
         };
+        let slots = self.slots.unwrap_or_else(slots_by_memory);
         Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,
             regions,
-            slots: self.slots.unwrap_or_else(slots_by_memory),
+            slots,
+            warm: WarmOptions {
+                size: self
+                    .warm
+                    .unwrap_or_else(|| wharf_worker::default_warm().min(slots)),
+                max_age: Duration::from_secs(self.warm_age),
+            },
             control: base_url.clone(),
             credential,
             verifying_key: signing_key.verifying_key().clone(),
