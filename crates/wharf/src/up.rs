@@ -124,6 +124,7 @@ impl Up {
             advertise: None,
             regions: self.browsers.regions(),
             slots: self.browsers.slots(),
+            warm: self.browsers.warm(),
             control: base_url.clone(),
             credential,
             verifying_key: signing_key.verifying_key().clone(),

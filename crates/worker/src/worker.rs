@@ -18,11 +18,11 @@ use wharf_domain::{Clock, Entropy, Region, WorkerCredential};
 use wharf_protocol::{CallVerifier, ConnectVerifier, RegisterReply, RegisterRequest, VerifyingKey};
 
 use crate::agent::Agent;
-use crate::browser::Browsers;
 use crate::control_plane::{CallError, ControlPlane, HttpControlPlane};
 use crate::drain;
 use crate::heartbeat::{Reporter, jittered};
 use crate::http::{self, Calls};
+use crate::pool::{Kernel, SpareBrowsers, WarmOptions, WarmPool};
 use crate::rules::SessionRules;
 use crate::spool::Spool;
 use crate::tap::Tap;
@@ -46,6 +46,8 @@ pub struct WorkerOptions<L = Arc<Launcher>> {
     pub regions: Vec<Region>,
     /// How many sessions it runs at once.
     pub slots: u32,
+    /// How many browsers it has ready for them.
+    pub warm: WarmOptions,
     /// The control plane's base URL.
     pub control: Url,
     /// What the worker shows there.
@@ -121,12 +123,12 @@ impl Worker {
         Self::start_with(options).await
     }
 
-    async fn start_with<L: Browsers>(options: WorkerOptions<L>) -> Result<Self, WorkerError> {
+    async fn start_with<L: SpareBrowsers>(options: WorkerOptions<L>) -> Result<Self, WorkerError> {
         let control = HttpControlPlane::new(options.control.clone(), options.credential.clone());
         Self::start_at(options, Arc::new(control)).await
     }
 
-    async fn start_at<L: Browsers>(
+    async fn start_at<L: SpareBrowsers>(
         options: WorkerOptions<L>,
         control: Arc<dyn ControlPlane>,
     ) -> Result<Self, WorkerError> {
@@ -148,8 +150,15 @@ impl Worker {
         } = register(&*control, &request, &options.control, &*options.entropy).await?;
 
         let verifier = ConnectVerifier::new(&options.verifying_key);
-        let browsers = Box::new(options.launcher);
-        let agent = Agent::new(browsers, options.slots, verifier, options.clock, options.rules);
+        let entropy = Arc::clone(&options.entropy);
+        let browsers = WarmPool::start(options.launcher, options.warm, Box::new(Kernel), entropy);
+        let agent = Agent::new(
+            Box::new(browsers),
+            options.slots,
+            verifier,
+            options.clock,
+            options.rules,
+        );
         let calls = Calls {
             agent: Arc::clone(&agent),
             verifier: CallVerifier::new(&options.verifying_key),
@@ -220,9 +229,14 @@ impl Worker {
     /// Takes no more launches, ends every session as killed, waits until the browsers are gone, reports the ends once
     /// more, and stops.
     pub async fn shutdown(mut self) {
+        let retired = self.agent.browsers.retire();
         self.agent.registry.close();
         self.agent.tasks.close();
-        if timeout(END_WITHIN, self.agent.tasks.wait()).await.is_err() {
+        let ended = async {
+            self.agent.tasks.wait().await;
+            retired.await;
+        };
+        if timeout(END_WITHIN, ended).await.is_err() {
             tracing::error!(
                 "some browsers are still not gone after {END_WITHIN:?}; the worker stops without them"
             );
@@ -237,6 +251,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        // It begins with the call.
+        drop(self.agent.browsers.retire());
         self.agent.registry.close();
     }
 }

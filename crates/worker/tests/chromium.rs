@@ -26,7 +26,7 @@ use wharf_protocol::{
     HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
     ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
 };
-use wharf_worker::{SessionRules, Worker, WorkerOptions};
+use wharf_worker::{SessionRules, WarmOptions, Worker, WorkerOptions};
 
 fn worker_id() -> WorkerId {
     WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
@@ -183,6 +183,7 @@ async fn start(key: &SigningKey, profiles: &Path, control: Url) -> Worker {
         advertise: None,
         regions: vec![Region::default()],
         slots: 1,
+        warm: WarmOptions::of(0),
         control,
         credential: WorkerCredential::mint(&SeededEntropy::new(3)),
         verifying_key: key.verifying_key().clone(),

@@ -68,6 +68,7 @@ impl Run {
                 advertise: self.advertise,
                 regions: self.browsers.regions(),
                 slots: self.browsers.slots(),
+                warm: self.browsers.warm(),
                 control: self.control,
                 credential,
                 verifying_key,

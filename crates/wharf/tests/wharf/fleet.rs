@@ -73,7 +73,10 @@ async fn each_role_ends_in_order_with_a_chromium_session_live() -> anyhow::Resul
     let mut fleet = fleet(1, 1).await?;
     let tenant = fleet.tenant("acme", 5, 100).await?;
     let client = fleet.client(0, &tenant)?;
-    let (body, release) = (json!({ "keepAlive": true }), json!({ "status": "REQUEST_RELEASE" }));
+    let (body, release) = (
+        json!({ "keepAlive": true }),
+        json!({ "status": "REQUEST_RELEASE" }),
+    );
     let created = client.call(Method::POST, "/v1/sessions", Some(&body)).await?;
     assert_eq!(created.status, 201, "{}", created.body);
     let mut connected = Cdp::connect(created.text("connectUrl")).await?;

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
-use tokio::sync::watch;
-
 use super::*;
 
 /// The strings of every browser of one test.
@@ -94,6 +92,27 @@ impl FakeBrowsers {
     pub(crate) fn alive(&self) -> u32 {
         *self.0.alive.borrow()
     }
+
+    pub(crate) async fn wait_for_alive(&self, count: u32) {
+        self.0
+            .alive
+            .subscribe()
+            .wait_for(|alive| *alive == count)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn start(self) -> Result<FakeBrowser, String> {
+        let strings = self.0;
+        strings.launched.fetch_add(1, SeqCst);
+        released(&strings.held).await;
+        assert!(!strings.rotten.load(SeqCst), "the test wants a panic");
+        if let Some(reason) = strings.broken.lock().unwrap().clone() {
+            return Err(reason);
+        }
+        strings.alive.send_modify(|alive| *alive += 1);
+        Ok(FakeBrowser(Life(strings)))
+    }
 }
 
 async fn released(gate: &watch::Sender<bool>) {
@@ -102,21 +121,12 @@ async fn released(gate: &watch::Sender<bool>) {
 
 impl Browsers for FakeBrowsers {
     fn launch(&self, _: &LaunchRequest, _: Duration) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
-        let strings = Arc::clone(&self.0);
-        Box::pin(async move {
-            strings.launched.fetch_add(1, SeqCst);
-            released(&strings.held).await;
-            assert!(!strings.rotten.load(SeqCst), "the test wants a panic");
-            if let Some(reason) = strings.broken.lock().unwrap().clone() {
-                return Err(reason);
-            }
-            strings.alive.send_modify(|alive| *alive += 1);
-            Ok(Box::new(FakeBrowser(Life(strings))) as Box<dyn Browser>)
-        })
+        let started = self.clone().start();
+        Box::pin(async { Ok(Box::new(started.await?) as Box<dyn Browser>) })
     }
 }
 
-struct FakeBrowser(Life);
+pub(crate) struct FakeBrowser(Life);
 
 /// A browser's life, which ends when it is dropped too.
 struct Life(Arc<Strings>);
@@ -124,6 +134,18 @@ struct Life(Arc<Strings>);
 impl Drop for Life {
     fn drop(&mut self) {
         self.0.alive.send_modify(|alive| *alive -= 1);
+    }
+}
+
+impl FakeBrowser {
+    pub(crate) fn ended(&self) -> impl Future<Output = Exit> + Send + 'static {
+        let (mut exit, mut cursed) = (self.0.0.exit.subscribe(), self.0.0.cursed.subscribe());
+        async move {
+            tokio::select! {
+                exit = exit.wait_for(Option::is_some) => exit.unwrap().clone().unwrap(),
+                _ = cursed.wait_for(|cursed| *cursed) => panic!("the test wants a panic"),
+            }
+        }
     }
 }
 
@@ -140,13 +162,7 @@ impl Browser for FakeBrowser {
     }
 
     fn exited(&self) -> BoxFuture<'_, Exit> {
-        let (mut exit, mut cursed) = (self.0.0.exit.subscribe(), self.0.0.cursed.subscribe());
-        Box::pin(async move {
-            tokio::select! {
-                exit = exit.wait_for(Option::is_some) => exit.unwrap().clone().unwrap(),
-                _ = cursed.wait_for(|cursed| *cursed) => panic!("the test wants a panic"),
-            }
-        })
+        Box::pin(self.ended())
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
@@ -165,5 +181,9 @@ struct FakeMeter(Arc<Strings>);
 impl Meter for FakeMeter {
     fn read(&self) -> Option<Reading> {
         *self.0.reading.lock().unwrap()
+    }
+
+    fn cpu(&self) -> Option<Millis> {
+        self.read().map(|reading| reading.cpu)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use wharf_domain::{EndReason, Millis};
 use wharf_protocol::{LaunchReply, LaunchRequest};
 
@@ -22,6 +22,9 @@ use crate::rules::{SessionRules, after};
 
 /// Measuring takes some milliseconds.
 const LAST_SAMPLE_WITHIN: Duration = Duration::from_secs(1);
+/// The first sample walks every page of the browser, some 20 ms of a core's time, which at readiness would be taken from
+/// the answer to the create and from the client that connects.
+const FIRST_SAMPLE_AFTER: Duration = Duration::from_millis(500);
 
 /// Runs the session to its end, whatever happens: a panic kills the browser, gives the slot back, and is an end too. Else
 /// the control plane would believe for ever in a session that nobody runs.
@@ -221,7 +224,7 @@ async fn all_left(rules: &SessionRules, session: &Session, browser: &dyn Browser
 }
 
 async fn measure(rules: &SessionRules, session: &Session, meter: &Arc<dyn Meter>) -> Infallible {
-    let mut ticks = interval(rules.sample_every);
+    let mut ticks = interval_at(Instant::now() + FIRST_SAMPLE_AFTER, rules.sample_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
