@@ -127,13 +127,17 @@ fn clock() -> ManualClock {
 }
 
 async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
+    start_warm(control, 0).await
+}
+
+async fn start_warm(control: &Url, warm: u32) -> Result<(Worker, FakeBrowsers), WorkerError> {
     let browsers = FakeBrowsers::new();
     let options = WorkerOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: None,
         regions: vec![Region::EuCentral1],
         slots: 2,
-        warm: WarmOptions::of(0),
+        warm: WarmOptions::of(warm),
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
@@ -261,4 +265,28 @@ async fn a_dropped_worker_leaves_no_browser() {
     drop(worker);
     soon(agent.ended.notified()).await;
     assert_eq!(browsers.alive(), 0);
+}
+
+/// Real time, and the real machine's pressure: a quarter of a second at rest, ten seconds at most.
+async fn warm(browsers: &FakeBrowsers, count: u32) {
+    let warm = browsers.wait_for_alive(count);
+    tokio::time::timeout(Duration::from_secs(20), warm).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_takes_the_browsers_away_that_wait() {
+    let control = StubControl::start(StatusCode::OK).await;
+    let (worker, browsers) = start_warm(&control.base, 1).await.unwrap();
+    warm(&browsers, 1).await;
+    worker.shutdown().await;
+    assert_eq!(browsers.alive(), 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_dropped_takes_them_away_as_well() {
+    let control = StubControl::start(StatusCode::OK).await;
+    let (worker, browsers) = start_warm(&control.base, 1).await.unwrap();
+    warm(&browsers, 1).await;
+    drop(worker);
+    soon(browsers.wait_for_alive(0)).await;
 }

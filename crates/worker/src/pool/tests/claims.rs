@@ -114,7 +114,10 @@ async fn when_all_hang_the_session_starts_cold_within_its_own_time() {
     spares.browser(0).answer(FakeFit::Never);
     spares.browser(1).answer(FakeFit::Never);
     let asked = Instant::now();
-    let browser = pool.launch(&request(1), Duration::from_millis(1_500)).await.unwrap();
+    let browser = pool
+        .launch(&request(1), Duration::from_millis(1_500))
+        .await
+        .unwrap();
     assert_eq!(
         (browser.version().as_str(), asked.elapsed().as_millis()),
         ("cold", 1_500)
@@ -183,6 +186,8 @@ async fn a_resting_browser_takes_no_slot_and_its_session_one() {
     staged.agent.launch(request(1)).await.unwrap();
     assert_eq!(staged.agent.slots.available_permits(), 0);
     assert_eq!(browsers.launched(), 2, "none was started for it");
+    // By then it was measured, and once since.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     browsers.use_up(800, 1);
     staged.release(&request(1));
     staged.end_of(&request(1)).await;
