@@ -7,6 +7,7 @@ use crate::ready;
 use crate::running::{CloseReport, Ready, Running};
 use crate::sampler::Sampler;
 use crate::stderr::DevtoolsEndpoint;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A ready browser. Dropping it kills it and removes its folder, which blocks for some 30 ms: prefer
@@ -16,6 +17,8 @@ pub struct Browser {
     running: Running,
     ready: Ready,
     sampler: Sampler,
+    /// Our attachment to the page, while the browser rests.
+    attached: Mutex<Option<String>>,
 }
 
 impl Browser {
@@ -25,6 +28,7 @@ impl Browser {
             running,
             ready,
             sampler,
+            attached: Mutex::default(),
         }
     }
 
@@ -73,13 +77,33 @@ impl Browser {
     /// the screen is as large as if the browser had been started so. For a browser that was started before anybody knew
     /// the size.
     ///
-    /// Success proves that browser and page answer, whether or not there was something to change: three round trips over
-    /// the pipe if not, two more and a layout if so.
+    /// Success proves that browser and page answer, whether or not there was something to change. Without a change that is
+    /// two round trips over the pipe, one after [`Browser::rest`].
     ///
     /// # Errors
     /// See [`CdpError`]. Refused when the page is closed, and by an older Chromium that cannot change its screen.
     pub async fn set_viewport(&self, viewport: Viewport) -> Result<(), CdpError> {
-        ready::set_viewport(self.cdp(), &self.ready.page, viewport).await
+        let page = &self.ready.page;
+        let attached = self.attached().take();
+        let session = match attached {
+            Some(session) => session,
+            None => ready::attach(self.cdp(), page).await?,
+        };
+        ready::set_viewport(self.cdp(), page, session, viewport).await
+    }
+
+    /// Stays attached to the page until the next [`Browser::set_viewport`], which is then a round trip shorter.
+    ///
+    /// # Errors
+    /// See [`CdpError`].
+    pub async fn rest(&self) -> Result<(), CdpError> {
+        let session = ready::attach(self.cdp(), &self.ready.page).await?;
+        *self.attached() = Some(session);
+        Ok(())
+    }
+
+    fn attached(&self) -> MutexGuard<'_, Option<String>> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kills every process of the browser, waits until they are gone, and removes the folder: 20-40 ms.

@@ -159,6 +159,16 @@ impl CdpPipe {
         }
     }
 
+    /// Sends a command to the browser and waits for no answer. What is sent later is done later.
+    ///
+    /// # Errors
+    /// The pipe is closed, or the parameters are not JSON.
+    pub(crate) async fn tell(&self, method: &str, params: impl Serialize) -> Result<(), CdpError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let message = message(id, None, method, params)?;
+        self.outgoing.send(message).await.map_err(|_| CdpError::Closed)
+    }
+
     /// Events from now on. A subscriber that falls behind by 64 loses the oldest and is told so.
     pub fn events(&self) -> broadcast::Receiver<CdpEvent> {
         self.shared.events.subscribe()
@@ -171,17 +181,7 @@ impl CdpPipe {
         params: impl Serialize,
     ) -> Result<Box<RawValue>, CdpError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let command = Command {
-            id,
-            method,
-            params,
-            session_id: session,
-        };
-        let mut message = serde_json::to_vec(&command).map_err(|source| CdpError::Json {
-            method: method.to_owned(),
-            source,
-        })?;
-        message.push(0);
+        let message = message(id, session, method, params)?;
         let (sender, answer) = oneshot::channel();
         self.shared
             .pending()
@@ -202,6 +202,26 @@ impl CdpPipe {
                 message: error.message,
             })
     }
+}
+
+fn message(
+    id: u64,
+    session_id: Option<&str>,
+    method: &str,
+    params: impl Serialize,
+) -> Result<Vec<u8>, CdpError> {
+    let command = Command {
+        id,
+        method,
+        params,
+        session_id,
+    };
+    let mut message = serde_json::to_vec(&command).map_err(|source| CdpError::Json {
+        method: method.to_owned(),
+        source,
+    })?;
+    message.push(0);
+    Ok(message)
 }
 
 impl Shared {

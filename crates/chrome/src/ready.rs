@@ -92,10 +92,10 @@ pub(crate) async fn prepare(cdp: &CdpPipe, viewport: Viewport) -> Result<Prepare
     match (pages.pop(), count, contexts) {
         (Some(page), 1, 0) => {
             resize(cdp, &page, viewport).await?;
-            attached(cdp, &page, async |session| {
-                wait_for_size(cdp, session, viewport).await
-            })
-            .await?;
+            let session = attach(cdp, &page).await?;
+            wait_for_size(cdp, &session, viewport).await?;
+            let detach = json!({ "sessionId": session });
+            cdp.call("Target.detachFromTarget", detach).await.map(drop)?;
             let product = version.product;
             Ok(Prepared { product, page })
         }
@@ -104,21 +104,38 @@ pub(crate) async fn prepare(cdp: &CdpPipe, viewport: Viewport) -> Result<Prepare
 }
 
 /// Gives a page another size, and its screen the size that a launch with this size would have given it. The page
-/// itself tells when it is so: an answer means that browser and page live. Three round trips if nothing changes.
-pub(crate) async fn set_viewport(cdp: &CdpPipe, page: &str, viewport: Viewport) -> Result<(), CdpError> {
-    attached(cdp, page, async |session| {
-        let Viewport { width, height } = viewport;
-        let screen = flags::screen_for(viewport);
-        let [now_wide, now_high, screen_width, screen_height] = sizes(cdp, session).await?;
-        if (screen_width, screen_height) != (screen.width, screen.height) {
-            set_screen(cdp, session, screen).await?;
-        } else if (now_wide, now_high) == (width, height) {
-            return Ok(());
-        }
-        resize(cdp, page, viewport).await?;
-        wait_for_size(cdp, session, viewport).await
-    })
-    .await
+/// itself tells when it is so: an answer means that browser and page live. `session` is attached to the page, and no
+/// longer is afterwards: nobody waits for that, but whatever is asked later finds it done.
+pub(crate) async fn set_viewport(
+    cdp: &CdpPipe,
+    page: &str,
+    session: String,
+    viewport: Viewport,
+) -> Result<(), CdpError> {
+    let done = fit(cdp, page, &session, viewport).await;
+    let detach = json!({ "sessionId": session });
+    cdp.tell("Target.detachFromTarget", detach).await?;
+    done
+}
+
+async fn fit(cdp: &CdpPipe, page: &str, session: &str, viewport: Viewport) -> Result<(), CdpError> {
+    let Viewport { width, height } = viewport;
+    let screen = flags::screen_for(viewport);
+    let [now_wide, now_high, screen_width, screen_height] = sizes(cdp, session).await?;
+    if (screen_width, screen_height) != (screen.width, screen.height) {
+        set_screen(cdp, session, screen).await?;
+    } else if (now_wide, now_high) == (width, height) {
+        return Ok(());
+    }
+    resize(cdp, page, viewport).await?;
+    wait_for_size(cdp, session, viewport).await
+}
+
+/// Attaches to a page.
+pub(crate) async fn attach(cdp: &CdpPipe, page: &str) -> Result<String, CdpError> {
+    let attach = json!({ "targetId": page, "flatten": true });
+    let attached: Attached = call(cdp, "Target.attachToTarget", attach).await?;
+    Ok(attached.session_id)
 }
 
 /// The emulation domain would size the page for one client's session only, and the window not at all; this sizes
@@ -149,20 +166,6 @@ async fn sizes(cdp: &CdpPipe, session: &str) -> Result<[u32; 4], CdpError> {
     });
     let evaluated: Evaluated = call_session(cdp, Some(session), "Runtime.evaluate", evaluate).await?;
     Ok(evaluated.result.value)
-}
-
-/// Attaches to the page for as long as `work` takes: afterwards nobody is attached to it.
-async fn attached(
-    cdp: &CdpPipe,
-    page: &str,
-    work: impl AsyncFnOnce(&str) -> Result<(), CdpError>,
-) -> Result<(), CdpError> {
-    let attach = json!({ "targetId": page, "flatten": true });
-    let attached: Attached = call(cdp, "Target.attachToTarget", attach).await?;
-    let done = work(&attached.session_id).await;
-    let detach = json!({ "sessionId": attached.session_id });
-    cdp.call("Target.detachFromTarget", detach).await?;
-    done
 }
 
 /// The answer to a resize comes before the page has heard of it, so the page itself is asked to tell. The event comes

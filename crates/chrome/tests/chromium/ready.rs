@@ -101,7 +101,10 @@ async fn a_running_browser_takes_any_viewport_and_looks_as_if_started_with_it() 
 async fn sizing_leaves_nobody_attached() {
     let lab = Lab::new();
     let browser = lab.launch().await;
-    for (width, height) in [(1280, 720), (800, 600)] {
+    for (width, height, rests) in [(1280, 720, true), (800, 600, true), (800, 600, false)] {
+        if rests {
+            browser.rest().await.unwrap();
+        }
         browser.set_viewport(Viewport { width, height }).await.unwrap();
         let targets = call(&browser, "Target.getTargets", json!({})).await;
         assert_eq!(targets["targetInfos"][0]["attached"], false, "{targets}");

@@ -2,6 +2,7 @@
 
 mod administration;
 mod bad_input;
+mod chromium_warm;
 mod embedded;
 mod fleet;
 mod lifecycle;

@@ -20,10 +20,10 @@ impl SpareBrowsers for Arc<Launcher> {
             deadline: within,
         };
         Box::pin(async move {
-            match Launcher::launch(&launcher, options).await {
-                Ok(browser) => Ok(Box::new(browser) as Box<dyn Spare>),
-                Err(error) => Err(with_causes(&error)),
-            }
+            let started = Launcher::launch(&launcher, options).await;
+            let browser = started.map_err(|error| with_causes(&error))?;
+            browser.rest().await.map_err(|error| with_causes(&error))?;
+            Ok(Box::new(browser) as Box<dyn Spare>)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Handing a browser out: the oldest that proves that it lives, or a new one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -26,10 +26,10 @@ pub(super) async fn claim<Inner: SpareBrowsers>(
     let left = || deadline.saturating_duration_since(Instant::now());
     while let Some(held) = Held::oldest(&shared) {
         match held.prove(&wishes, PROOF_WITHIN.min(left())).await {
-            Ok(spent) => {
+            Ok(()) => {
                 tracing::debug!(session = %request.session, "session {} has {}", request.session, held.name);
                 count_claim("warm");
-                return Ok(Box::new(held.hand_out(spent)));
+                return Ok(Box::new(held.hand_out()));
             }
             Err(unfit) => {
                 let (Unfit::Broken(reason) | Unfit::Refused(reason)) = &unfit;
@@ -69,34 +69,29 @@ impl<Inner> Held<Inner> {
             .expect("it is taken out only by what consumes this")
     }
 
-    /// Makes it what was asked for, and answers with the CPU time that it has used until now.
-    async fn prove(&self, wishes: &Wishes, within: Duration) -> Result<Millis, Unfit> {
+    /// Makes it what was asked for.
+    async fn prove(&self, wishes: &Wishes, within: Duration) -> Result<(), Unfit> {
         let browser = self.browser();
-        let meter = browser.meter();
-        let spent = tokio::task::spawn_blocking(move || meter.cpu());
-        let proof = async {
-            browser.fit(wishes).await?;
-            Ok(spent.await)
-        };
         tokio::select! {
             biased;
             _ = browser.exited() => Err(Unfit::Broken("it has ended".to_owned())),
-            proof = timeout(within, proof) => match proof {
-                Ok(Ok(Ok(Some(spent)))) => Ok(spent),
-                Ok(Ok(_)) => Err(Unfit::Broken("its processes cannot be measured".to_owned())),
-                Ok(Err(unfit)) => Err(unfit),
+            proof = timeout(within, browser.fit(wishes)) => match proof {
+                Ok(proof) => proof,
                 Err(_) => Err(Unfit::Broken(format!("it does not answer within {within:?}"))),
             },
         }
     }
 
-    fn hand_out(mut self, spent: Millis) -> Claimed {
+    fn hand_out(mut self) -> Claimed {
         let browser = self.browser.take().expect("it is taken out here first");
-        let meter = browser.meter();
-        Claimed {
-            browser,
-            meter: Arc::new(SinceClaim { meter, spent }),
-        }
+        let meter = Arc::new(SinceClaim {
+            meter: browser.meter(),
+            spent: OnceLock::new(),
+        });
+        let begin = Arc::clone(&meter);
+        // Takes a millisecond that nobody has to wait for.
+        self.shared.tasks.spawn_blocking(move || begin.spent());
+        Claimed { browser, meter }
     }
 }
 
@@ -139,23 +134,26 @@ impl Browser for Claimed {
 /// Leaves out what the browser used before it was the session's. Memory is a level, not a sum: it counts as it is.
 struct SinceClaim {
     meter: Arc<dyn Meter>,
-    spent: Millis,
+    /// Read right after the claim, or by the first who wants to know.
+    spent: OnceLock<Option<Millis>>,
 }
 
 impl SinceClaim {
-    fn since(&self, cpu: Millis) -> Millis {
-        Millis(cpu.0.saturating_sub(self.spent.0))
+    fn spent(&self) -> Option<Millis> {
+        *self.spent.get_or_init(|| self.meter.cpu())
     }
 }
 
 impl Meter for SinceClaim {
     fn read(&self) -> Option<Reading> {
+        let spent = self.spent()?;
         let Reading { cpu, memory } = self.meter.read()?;
-        let cpu = self.since(cpu);
+        let cpu = Millis(cpu.0.saturating_sub(spent.0));
         Some(Reading { cpu, memory })
     }
 
     fn cpu(&self) -> Option<Millis> {
-        self.meter.cpu().map(|cpu| self.since(cpu))
+        let spent = self.spent()?;
+        Some(Millis(self.meter.cpu()?.0.saturating_sub(spent.0)))
     }
 }

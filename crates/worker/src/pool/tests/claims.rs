@@ -187,6 +187,8 @@ async fn a_resting_browser_takes_no_slot_and_its_session_one() {
     staged.agent.launch(request(1)).await.unwrap();
     assert_eq!(staged.agent.slots.available_permits(), 0);
     assert_eq!(browsers.launched(), 2, "none was started for it");
+    // By then it was measured, and once since.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     browsers.use_up(800, 1);
     staged.release(&request(1));
     staged.end_of(&request(1)).await;
