@@ -151,7 +151,7 @@ fn options(control: &Url, browsers: &FakeBrowsers) -> WorkerOptions<FakeBrowsers
         advertise: None,
         regions: vec![Region::EuCentral1],
         slots: 2,
-        warm: WarmOptions::of(warm),
+        warm: WarmOptions::of(0),
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
