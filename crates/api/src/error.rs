@@ -72,6 +72,8 @@ impl From<Error> for ApiError {
             Error::Unauthorized(_) => Self::new(StatusCode::UNAUTHORIZED, message),
             Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, message),
+            Error::KeyReused => Self::new(StatusCode::CONFLICT, message)
+                .with_header(SHOULD_RETRY, HeaderValue::from_static("false")),
             Error::Limit {
                 window, retry_after, ..
             } => {

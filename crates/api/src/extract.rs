@@ -4,8 +4,10 @@ mod body;
 mod caller;
 mod origin;
 mod path;
+mod repeatable;
 
 pub(crate) use body::JsonBody;
 pub(crate) use caller::{Authenticated, AuthenticatedWorker};
 pub(crate) use origin::Origin;
 pub(crate) use path::IdPath;
+pub(crate) use repeatable::RepeatableBody;

@@ -15,7 +15,9 @@ use crate::{fallback, layers, service, state::Api, upcall};
 pub(crate) fn operations() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(sessions::create::handler, sessions::list::handler))
+        .routes(routes!(sessions::release::handler))
         .routes(routes!(sessions::get::handler, sessions::update::handler))
+        .routes(routes!(sessions::events::handler))
         .routes(routes!(projects::list::handler))
         .routes(routes!(projects::get::handler))
         .routes(routes!(projects::usage::handler))

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,10 @@ use wharf_domain::{Clock, Entropy};
 use wharf_protocol::{CallSigner, ConnectSigner, SigningKey};
 use wharf_store::Store;
 
+use crate::Timings;
 use crate::authenticate::KeyCache;
+use crate::deliveries::Deliveries;
+use crate::queue::Queue;
 use crate::worker_client::WorkerClient;
 
 /// What a control plane is made of.
@@ -25,8 +27,8 @@ pub struct ControlOptions {
     pub clock: Arc<dyn Clock>,
     /// Randomness, for keys and ids.
     pub entropy: Arc<dyn Entropy>,
-    /// How often workers report.
-    pub heartbeat_every: Duration,
+    /// How long things may take.
+    pub timings: Timings,
 }
 
 /// The control plane: one per process, and cheap to clone.
@@ -38,7 +40,9 @@ pub struct Control {
     pub(crate) keys: KeyCache,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) heartbeat_every: Duration,
+    pub(crate) timings: Timings,
+    pub(crate) queue: Queue,
+    pub(crate) deliveries: Deliveries,
     pub(crate) shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -54,7 +58,9 @@ impl Control {
             store: options.store,
             clock: options.clock,
             entropy: options.entropy,
-            heartbeat_every: options.heartbeat_every,
+            timings: options.timings,
+            queue: Queue::default(),
+            deliveries: Deliveries::default(),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }

@@ -26,6 +26,11 @@ pub enum Error {
     /// The request goes against the present state.
     #[error("{0}")]
     Conflict(String),
+    /// The `Idempotency-Key` was used for a call with another body.
+    #[error(
+        "This Idempotency-Key was used for a call with another body; use a new key for a new session, or send the same body"
+    )]
+    KeyReused,
     /// A limit of the project is reached.
     #[error("{message}")]
     Limit {

@@ -6,13 +6,21 @@
 pub mod api_keys;
 mod authenticate;
 mod control;
+mod deliveries;
 mod error;
 pub mod projects;
+mod queue;
 pub mod reconcile;
+mod repeat;
 pub mod sessions;
+mod timings;
 mod worker_client;
 pub mod workers;
 
 pub use authenticate::{Caller, WorkerCaller, authenticate, authenticate_worker};
 pub use control::{Control, ControlOptions};
+pub use deliveries::note_delivery;
 pub use error::{Error, Window};
+pub use timings::Timings;
+
+use repeat::repeat;

@@ -4,18 +4,23 @@
 //! once; every effect is guarded by the session's state and generation. It runs on a timer, and is called by
 //! whoever knows that there is work. It does not retry: its next run is the retry.
 
-mod lost_sessions;
+mod lost_workers;
+mod old_creations;
 mod overdue_sessions;
+mod replaced_workers;
 
 use std::time::Duration;
 
-use wharf_domain::EndReason;
+use wharf_domain::{Actor, EndReason};
 use wharf_store::sessions::{self, Ended, LiveSession};
+use wharf_store::{StoreError, reconcile_failures};
 
-use crate::{Control, Error};
+use crate::Control;
 
-pub(crate) use lost_sessions::end_lost_sessions;
-pub(crate) use overdue_sessions::end_overdue_sessions;
+use lost_workers::end_sessions_of_lost_workers;
+use old_creations::forget_old_creations;
+use overdue_sessions::end_overdue_sessions;
+pub(crate) use replaced_workers::end_sessions_of_replaced_workers;
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -35,8 +40,13 @@ pub fn start(control: &Control) {
 
 async fn run_once(control: &Control) {
     for (name, outcome) in [
-        ("lost sessions", end_lost_sessions(control).await),
+        (
+            "replaced workers",
+            end_sessions_of_replaced_workers(control).await,
+        ),
+        ("lost workers", end_sessions_of_lost_workers(control).await),
         ("overdue sessions", end_overdue_sessions(control).await),
+        ("old creations", forget_old_creations(control).await),
     ] {
         if let Err(error) = outcome {
             let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -46,23 +56,53 @@ async fn run_once(control: &Control) {
 }
 
 /// Ends one session, in a transaction of its own. That it has ended already is normal: another replica was faster. One
-/// that cannot be ended must not keep the others from it, so the failure is told and the next run is the retry.
-async fn end(control: &Control, session: LiveSession, reason: EndReason) {
+/// that cannot be ended must not keep the others from it, so the failure is told and the next run is the retry; after
+/// five of them the session is parked.
+pub(crate) async fn end(control: &Control, session: LiveSession, reason: EndReason) {
     match end_one(control, session, reason).await {
         Ok(None) => {}
         Ok(Some(ended)) => {
-            tracing::warn!(session = %session.id, project = %ended.project, worker = %ended.worker, %reason, "session ended by a reconciler");
+            let worker = ended.place.map(|place| place.worker.to_string());
+            tracing::warn!(session = %session.id, project = %ended.project, worker, %reason, "session ended by a reconciler");
+            control.queue.slot_freed();
         }
-        Err(error) => {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(session = %session.id, %reason, %error, source, "session cannot be ended; tried again in a few seconds");
+        // Postgres is away: that is not the session's fault.
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Undone(_))) => {
+            tracing::warn!(session = %session.id, %reason, %error, "session not ended yet; tried again in a few seconds");
         }
+        Err(error) => park(control, session, reason, &error).await,
     }
 }
 
-async fn end_one(control: &Control, session: LiveSession, reason: EndReason) -> Result<Option<Ended>, Error> {
+async fn end_one(
+    control: &Control,
+    session: LiveSession,
+    reason: EndReason,
+) -> Result<Option<Ended>, StoreError> {
     let mut transaction = control.store.system().await?;
-    let ended = sessions::end(&mut transaction, session.id, session.generation, reason).await?;
+    let (id, generation) = (session.id, session.generation);
+    let ended = sessions::end(&mut transaction, id, generation, reason, Actor::Reconciler).await?;
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Counts the failure, so that a session that cannot be ended is not tried for ever.
+async fn park(control: &Control, session: LiveSession, reason: EndReason, error: &StoreError) {
+    let noted = async {
+        let mut transaction = control.store.system().await?;
+        let tries = reconcile_failures::note(&mut transaction, session.id, &error.to_string()).await?;
+        transaction.commit().await?;
+        Ok::<_, StoreError>(tries)
+    };
+    match noted.await {
+        Ok(tries) if tries >= reconcile_failures::MOST_TRIES => {
+            tracing::error!(session = %session.id, %reason, %error, tries, "session cannot be ended and is parked: delete its row in reconcile_failures to have it tried again: {error}");
+        }
+        Ok(tries) => {
+            tracing::error!(session = %session.id, %reason, %error, tries, "session cannot be ended; tried again in a few seconds: {error}");
+        }
+        Err(unnoted) => {
+            tracing::error!(session = %session.id, %reason, %error, %unnoted, "session cannot be ended, nor that be noted: {error}");
+        }
+    }
 }

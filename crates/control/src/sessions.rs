@@ -1,14 +1,18 @@
 //! What callers do with sessions.
 
+mod admission;
 mod create;
+mod events;
 mod get;
+mod launch;
 mod list;
 mod release;
+mod repeated;
 mod view;
 
-pub(crate) use create::LAUNCH_WITHIN;
-pub use create::{Capability, CreateSession, Created, create};
+pub use create::{Capability, CreateSession, Created, RepeatableCall, create};
+pub use events::events;
 pub use get::get;
 pub use list::{ListSessions, SessionPage, list};
-pub use release::release;
+pub use release::{release, release_all};
 pub use view::{Connection, SessionView};

@@ -23,7 +23,7 @@ pub use limits::{InvalidLimit, ProjectLimits};
 pub use metadata::{MetadataQuery, QueryError, UserMetadata, UserMetadataError};
 pub use region::{Region, UnknownRegion};
 pub use session::{
-    EndReason, InvalidTimeout, InvalidViewport, SessionEvent, SessionStatus, SessionTimeout, UnknownStatus,
-    Viewport,
+    Actor, EndReason, IdleTimeout, InvalidIdleTimeout, InvalidTimeout, InvalidViewport, SessionEvent,
+    SessionStatus, SessionTimeout, UnknownStatus, Viewport,
 };
 pub use units::{Bytes, Millis, Percent};

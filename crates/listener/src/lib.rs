@@ -1,16 +1,22 @@
 //! Serves a router on a TCP listener. Its connections have an owner, and a caller that never finishes the head of its
 //! request is dropped. HTTP/1.1 only: a WebSocket upgrade knows no other.
 
+mod connection;
+
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+pub use connection::{Answer, Connection};
 
 /// For a request's head, which every client sends at once. Also how long a kept-alive connection may rest.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -48,18 +54,30 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken) {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
+    let known = Connection::new();
+    let (router, told) = (TowerToHyperService::new(router), known.clone());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        told.request_came();
+        request.extensions_mut().insert(told.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MOST_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = connection.as_mut() => {
+            known.broke();
+            ended
+        }
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            let ended = connection.await;
+            known.stopped();
+            ended
         }
     };
     if let Err(error) = ended {
@@ -71,6 +89,7 @@ async fn serve_one(stream: TcpStream, router: Router, stop: CancellationToken) {
 mod tests {
     use std::sync::Arc;
 
+    use axum::Extension;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
@@ -134,6 +153,28 @@ mod tests {
         let started = tokio::time::Instant::now();
         all_that_comes(&mut served.client).await;
         assert!(started.elapsed() >= HEAD_TIMEOUT && started.elapsed() < 2 * HEAD_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_handler_learns_that_its_client_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (answers, mut answer) = tokio::sync::mpsc::unbounded_channel();
+        let handler = move |Extension(connection): Extension<Connection>| async move {
+            answers.send(connection.answer()).unwrap();
+            "answer"
+        };
+        let mut server = JoinSet::new();
+        let router = Router::new().route("/", get(handler));
+        server.spawn(serve(listener, router, CancellationToken::new(), Duration::ZERO));
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let answer = answer.recv().await.unwrap();
+        client.read_u8().await.unwrap();
+        drop(client);
+        assert!(answer.breaks(Duration::from_secs(10)).await);
     }
 
     #[tokio::test]

@@ -34,6 +34,18 @@ pub enum StoreError {
     Statement(#[source] sqlx::Error),
 }
 
+impl StoreError {
+    /// Whether running the whole transaction again is likely to help at once: Postgres undid it, or the connection broke
+    /// that was given out, while others may be whole. Not when there was none to be had: that has taken its time already.
+    pub const fn is_worth_repeating(&self) -> bool {
+        match self {
+            Self::Undone(_) => true,
+            Self::Unavailable(error) => !matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed),
+            _ => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -46,7 +58,11 @@ impl From<sqlx::Error> for StoreError {
                     constraint: constraint.to_owned(),
                 },
                 // 57P01..57P03: shutting down, crashed, starting up. 53300: too many connections. 25006: read-only.
-                (None, Some("57P01" | "57P02" | "57P03" | "53300" | "25006")) => Self::Unavailable(error),
+                // 08xxx: the connection is gone.
+                (
+                    None,
+                    Some("57P01" | "57P02" | "57P03" | "53300" | "25006" | "08000" | "08003" | "08006"),
+                ) => Self::Unavailable(error),
                 // Deadlock detected; serialization failure.
                 (None, Some("40P01" | "40001")) => Self::Undone(error),
                 _ => Self::Statement(error),

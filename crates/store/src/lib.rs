@@ -5,10 +5,13 @@
 //! are different types, so a function cannot be called with the wrong one.
 
 pub mod api_keys;
+pub mod control_plane;
 mod error;
 mod pool;
 pub mod projects;
+pub mod reconcile_failures;
 mod schema;
+pub mod session_creations;
 pub mod sessions;
 mod transaction;
 pub mod workers;

@@ -145,12 +145,28 @@ fn pool_options(max_connections: u32) -> PgPoolOptions {
         // sqlx 0.9 is not cancel-safe here: a `begin` that is dropped half-way gives the connection back inside an open
         // transaction, and whoever gets it next is poisoned. Remove this when a release has the fix (sqlx #4394).
         // With BEGIN before it, because a ROLLBACK of nothing writes a warning to the server's log, each time.
-        .after_release(|connection, _| {
+        // The same round trip asks whether the server still takes writes: a connection to a primary that was demoted
+        // answers reads and refuses every write until it is closed.
+        .after_release(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))
+        .after_connect(|connection, _| {
             Box::pin(async move {
-                connection.execute("BEGIN; ROLLBACK").await?;
-                Ok(true)
+                if is_read_only(connection).await? {
+                    return Err(sqlx::Error::Io(std::io::Error::other(
+                        "the server takes no writes: it is a standby",
+                    )));
+                }
+                Ok(())
             })
         })
+}
+
+/// Ends whatever transaction is open, and asks whether the next could write.
+async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = connection
+        .fetch_one("BEGIN; ROLLBACK; SHOW transaction_read_only")
+        .await?;
+    let value: String = sqlx::Row::try_get(&row, 0)?;
+    Ok(value == "on")
 }
 
 fn settings(connection: PgConnectOptions) -> PgConnectOptions {

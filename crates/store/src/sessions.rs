@@ -2,11 +2,13 @@
 
 mod create;
 mod end;
+mod events;
 mod get;
 mod list;
 mod live;
 mod merge_usage;
 mod overdue;
+mod place;
 mod row;
 mod start;
 
@@ -15,14 +17,27 @@ use wharf_domain::{
     SessionTimeout, Timestamp, WorkerId,
 };
 
-pub use create::{Admission, NewSession, Placement, create};
-pub use end::{Ended, end, end_own, end_reported};
+pub use create::{Admission, NewSession, Stored, create};
+pub use end::{Ended, end, end_own, end_reported, end_waiting};
+pub use events::{Event, EventKind, events};
 pub use get::get;
 pub use list::{SessionFilter, list};
-pub use live::{LiveSession, find_live, of_replaced_workers};
+pub use live::{LiveSession, find_live, of_replaced_workers, of_workers, own, unreported};
 pub use merge_usage::{UsageReport, merge_usage};
 pub use overdue::overdue;
-pub use start::start;
+pub use place::{Placed, place, placed, wait_for_another_worker, waiting};
+pub use start::{start, start_reported};
+
+/// A slot of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Which start of it.
+    pub incarnation: Incarnation,
+    /// Where it is reached: `host:port`.
+    pub address: String,
+}
 
 /// A session with what its current launch used.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,12 +72,8 @@ pub struct Session {
     pub user_metadata: Option<serde_json::Value>,
     /// The options of the create call, as they were asked for.
     pub options: serde_json::Value,
-    /// The worker that runs it.
-    pub worker: WorkerId,
-    /// Which start of that worker.
-    pub worker_incarnation: Incarnation,
-    /// Where that worker is reached.
-    pub worker_address: String,
+    /// Where it runs; `None` while it waits for a place.
+    pub place: Option<Place>,
     /// Bytes through its proxy.
     pub proxy_bytes: Bytes,
     /// Mean CPU use since its start.

@@ -1,17 +1,13 @@
 //! The control plane's parts, as `api`, `up` and the administrator's commands put them together.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 use wharf_api::{Api, ApiOptions};
-use wharf_control::{Control, ControlOptions};
+use wharf_control::{Control, ControlOptions, Timings};
 use wharf_domain::{SystemClock, SystemEntropy};
 use wharf_protocol::SigningKey;
 use wharf_store::Store;
-
-/// How often workers report.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// The use cases over a database.
 pub(crate) fn control(store: Store, signing_key: SigningKey) -> Control {
@@ -20,7 +16,7 @@ pub(crate) fn control(store: Store, signing_key: SigningKey) -> Control {
         signing_key,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        heartbeat_every: HEARTBEAT_EVERY,
+        timings: Timings::default(),
     })
 }
 

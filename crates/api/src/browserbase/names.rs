@@ -3,6 +3,7 @@
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use wharf_domain::{EndReason, Region, SessionStatus};
+use wharf_store::sessions::EventKind;
 
 /// Every status.
 pub(crate) fn status() -> RefOr<Schema> {
@@ -12,6 +13,11 @@ pub(crate) fn status() -> RefOr<Schema> {
 /// Every reason for an end.
 pub(crate) fn end_reason() -> RefOr<Schema> {
     one_of(EndReason::ALL.map(EndReason::name))
+}
+
+/// Every kind of event.
+pub(crate) fn event_kind() -> RefOr<Schema> {
+    one_of(EventKind::ALL.map(EventKind::name))
 }
 
 /// Every region.

@@ -1,9 +1,11 @@
 //! `/v1/sessions`.
 
 pub(crate) mod create;
+pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod list;
 mod options;
+pub(crate) mod release;
 mod session;
 pub(crate) mod update;
 

@@ -1,5 +1,6 @@
 //! JSON bodies, as clients really send them.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -19,22 +20,27 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let body = Limited::new(request.into_body(), LIMIT)
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ApiError::invalid(format!("body must not be larger than {LIMIT} bytes"))
-                } else {
-                    ApiError::invalid("body broke off before its end")
-                }
-            })?;
-        parse(&body.to_bytes()).map(Self).map_err(ApiError::invalid)
+        parse(&read(request).await?).map(Self).map_err(ApiError::invalid)
     }
 }
 
+/// The body's bytes.
+pub(super) async fn read(request: Request) -> Result<Bytes, ApiError> {
+    let body = Limited::new(request.into_body(), LIMIT)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::invalid(format!("body must not be larger than {LIMIT} bytes"))
+            } else {
+                ApiError::invalid("body broke off before its end")
+            }
+        })?;
+    Ok(body.to_bytes())
+}
+
 /// Reads a body; an error names the field, as `body/browserSettings/viewport/width`.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let bytes = match bytes.trim_ascii() {
         [] => b"{}",
         object @ [b'{', ..] => object,

@@ -5,13 +5,10 @@ use std::time::Duration;
 use wharf_store::sessions;
 
 use super::end;
-use crate::sessions::LAUNCH_WITHIN;
 use crate::{Control, Error};
 
 /// What a worker gets to report the end by itself: one heartbeat and some.
 const GRACE: Duration = Duration::from_secs(10);
-/// What a launch gets beyond its own deadline before it counts as given up by whoever asked for it.
-const LAUNCH_GRACE: Duration = Duration::from_secs(10);
 
 /// Ends them: RUNNING ones as timed out, PENDING ones as never launched.
 ///
@@ -19,7 +16,7 @@ const LAUNCH_GRACE: Duration = Duration::from_secs(10);
 /// Postgres does not answer.
 pub(crate) async fn end_overdue_sessions(control: &Control) -> Result<(), Error> {
     let mut transaction = control.store.system().await?;
-    let launch = LAUNCH_WITHIN + LAUNCH_GRACE;
+    let launch = control.timings.create_within;
     let overdue = sessions::overdue(&mut transaction, GRACE.as_secs_f64(), launch.as_secs_f64()).await?;
     transaction.commit().await?;
     for (session, reason) in overdue {

@@ -10,7 +10,7 @@ use crate::Control;
 pub struct SessionView {
     /// The session.
     pub session: Session,
-    /// How to connect; `None` when it has ended.
+    /// How to connect; `None` when it has ended, or waits for a place.
     pub connection: Option<Connection>,
 }
 
@@ -24,12 +24,13 @@ pub struct Connection {
 impl SessionView {
     /// The view of a session, with a token if it can be connected to.
     pub(crate) fn of(control: &Control, session: Session) -> Self {
-        let connection = (!session.status.is_terminal()).then(|| Connection {
+        let place = session.place.as_ref().filter(|_| !session.status.is_terminal());
+        let connection = place.map(|place| Connection {
             token: control.connect_signer.sign(&ConnectClaims {
                 session: session.id,
                 project: session.project,
                 generation: session.generation,
-                worker: session.worker_address.clone(),
+                worker: place.address.clone(),
                 scope: Scope::Connect,
                 expires_at: session.expires_at.timestamp(),
             }),

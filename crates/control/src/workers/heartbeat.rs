@@ -1,13 +1,18 @@
 //! A worker reports everything it runs, and is told what to stop.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use wharf_domain::{EndReason, Generation, SessionId};
 use wharf_protocol::{Heartbeat, HeartbeatReply, ObservedSession, ObservedStatus, Order, SessionOrder};
-use wharf_store::sessions::{self, UsageReport};
+use wharf_store::sessions;
 use wharf_store::workers;
 
-use crate::{Control, Error, WorkerCaller};
+use super::report;
+use crate::{Control, Error, WorkerCaller, reconcile};
+
+/// A report may have been long under way: what started since is none of what it does not name.
+const UNREPORTED_GRACE: Duration = Duration::from_secs(20);
 
 /// Renews the worker's lease, stores what its sessions used and which have ended, and answers with orders.
 ///
@@ -19,66 +24,43 @@ pub async fn heartbeat(
     beat: Heartbeat,
 ) -> Result<HeartbeatReply, Error> {
     let mut transaction = control.store.system().await?;
-    if !workers::renew(&mut transaction, caller.worker(), beat.incarnation).await? {
+    let Some(renewal) =
+        workers::renew(&mut transaction, caller.worker(), beat.incarnation, beat.draining).await?
+    else {
         return Err(Error::Conflict(
             "a newer process of this worker has registered; this one must stop".to_owned(),
         ));
-    }
-    let reports: Vec<_> = beat.sessions.iter().map(usage_report).collect();
-    sessions::merge_usage(&mut transaction, caller.worker(), &reports).await?;
+    };
+    report::usage(&mut transaction, caller, &beat.sessions).await?;
     transaction.commit().await?;
 
-    // One transaction each: together they would hold many projects' rows at once, in an order of the worker's choosing.
-    for observed in &beat.sessions {
-        if let ObservedStatus::Ended(reason) = observed.status {
-            end(control, caller, observed, reason).await?;
-        }
-    }
+    let failed = report::end(control, caller, &beat.sessions).await;
     let ids: Vec<_> = beat.sessions.iter().map(|observed| observed.session).collect();
     let mut transaction = control.store.system().await?;
+    report::start(&mut transaction, caller, &beat.sessions).await?;
     let live = sessions::find_live(&mut transaction, &ids).await?;
+    let unreported = sessions::unreported(
+        &mut transaction,
+        caller.worker(),
+        beat.incarnation,
+        &ids,
+        UNREPORTED_GRACE,
+    )
+    .await?;
     transaction.commit().await?;
+    for session in unreported {
+        reconcile::end(control, session, EndReason::WorkerLost).await;
+    }
     let live = live
         .into_iter()
         .map(|session| (session.id, session.generation))
         .collect();
+    let mut orders = orders(&beat.sessions, &live);
+    orders.retain(|order| !failed.iter().any(|failed| failed.session == order.session));
     Ok(HeartbeatReply {
-        drain: false,
-        orders: orders(&beat.sessions, &live),
+        drain: renewal.draining,
+        orders,
     })
-}
-
-async fn end(
-    control: &Control,
-    caller: &WorkerCaller,
-    observed: &ObservedSession,
-    reason: EndReason,
-) -> Result<(), Error> {
-    let mut transaction = control.store.system().await?;
-    let ended = sessions::end_reported(
-        &mut transaction,
-        caller.worker(),
-        observed.session,
-        observed.generation,
-        reason,
-    )
-    .await?;
-    transaction.commit().await?;
-    if let Some(ended) = ended {
-        tracing::info!(session = %observed.session, project = %ended.project, %reason, "session ended");
-    }
-    Ok(())
-}
-
-const fn usage_report(observed: &ObservedSession) -> UsageReport {
-    UsageReport {
-        session: observed.session,
-        generation: observed.generation,
-        running: observed.usage.running,
-        cpu: observed.usage.cpu,
-        memory: observed.usage.memory,
-        proxy: observed.usage.proxy,
-    }
 }
 
 /// What to tell the worker, given which sessions are live and in which generation, after the reported ends were stored.

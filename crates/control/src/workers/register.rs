@@ -3,6 +3,7 @@
 use wharf_protocol::{RegisterReply, RegisterRequest};
 use wharf_store::workers::{self, Registration};
 
+use super::report;
 use crate::{Control, Error, WorkerCaller, reconcile};
 
 /// Slots that one worker can offer: far above what one machine can run, and its heartbeat stays below a megabyte.
@@ -31,12 +32,18 @@ pub async fn register(
     };
     let mut transaction = control.store.system().await?;
     let incarnation = workers::register(&mut transaction, registration).await?;
+    // Before its sessions end as lost: what the process before this one could not report counts.
+    report::usage(&mut transaction, caller, &request.unreported).await?;
     transaction.commit().await?;
+    let mut transaction = control.store.system().await?;
+    report::start(&mut transaction, caller, &request.unreported).await?;
+    transaction.commit().await?;
+    report::end(control, caller, &request.unreported).await;
     tracing::info!(worker = %caller.worker(), incarnation = incarnation.0, address = %request.address, slots, "worker registered");
-    reconcile::end_lost_sessions(control).await?;
+    reconcile::end_sessions_of_replaced_workers(control).await?;
     Ok(RegisterReply {
         worker: caller.worker(),
         incarnation,
-        heartbeat_every: control.heartbeat_every.into(),
+        heartbeat_every: control.timings.heartbeat_every.into(),
     })
 }

@@ -13,22 +13,30 @@ pub struct ProjectUsage {
     pub proxy_bytes: Bytes,
 }
 
-/// The caller's usage. A session counts in the month in which it started.
+/// The caller's usage: from the ledger, and for running sessions up to now. A session counts in the month in which it
+/// started.
 ///
 /// # Errors
 /// Postgres does not answer.
 pub async fn usage(transaction: &mut TenantTransaction) -> Result<ProjectUsage, StoreError> {
     let row = sqlx::query!(
         r#"
-        SELECT coalesce(sum(ceil(extract(epoch FROM coalesce(sessions.ended_at, now()) - sessions.started_at) / 60)), 0)::bigint
-                   AS "browser_minutes!",
-               coalesce(sum(consumed.proxy_bytes), 0)::bigint AS "proxy_bytes!"
-        FROM sessions
-        LEFT JOIN LATERAL (
-            SELECT sum(session_usage.proxy_bytes) AS proxy_bytes FROM session_usage
-            WHERE session_usage.session_id = sessions.id
-        ) AS consumed ON true
-        WHERE sessions.project_id = $1 AND sessions.started_at >= date_trunc('month', now(), 'UTC')
+        WITH consumed AS (
+            SELECT session_id, sum(browser_ms) / 1000.0 AS seconds, sum(proxy_bytes) AS proxy_bytes
+            FROM usage_ledger
+            WHERE project_id = $1 AND started_at >= date_trunc('month', now(), 'UTC')
+            GROUP BY session_id
+            UNION ALL
+            SELECT sessions.id, extract(epoch FROM now() - sessions.started_at), coalesce(session_usage.proxy_bytes, 0)
+            FROM sessions
+            LEFT JOIN session_usage
+                ON session_usage.session_id = sessions.id AND session_usage.generation = sessions.generation
+            WHERE sessions.project_id = $1 AND status = 'RUNNING'
+                AND sessions.started_at >= date_trunc('month', now(), 'UTC')
+        )
+        SELECT coalesce(sum(ceil(seconds / 60)), 0)::bigint AS "browser_minutes!",
+               coalesce(sum(proxy_bytes), 0)::bigint AS "proxy_bytes!"
+        FROM consumed
         "#,
         transaction.project().as_uuid(),
     )

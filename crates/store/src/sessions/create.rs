@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Executor;
 use uuid::Uuid;
-use wharf_domain::{Generation, Incarnation, Region, SessionId, SessionTimeout, Timestamp, WorkerId};
+use wharf_domain::{ApiKeyId, Generation, Region, SessionId, SessionTimeout, Timestamp};
 
+use super::Place;
 use crate::{StoreError, TenantTransaction};
 
 /// A session that is asked for.
@@ -14,6 +14,8 @@ use crate::{StoreError, TenantTransaction};
 pub struct NewSession {
     /// Its id, minted by the caller so that a lost answer can be looked up.
     pub id: SessionId,
+    /// The key that asks for it.
+    pub api_key: ApiKeyId,
     /// The region that it must run in.
     pub region: Region,
     /// How long it may run; the project's default without.
@@ -24,9 +26,15 @@ pub struct NewSession {
     pub user_metadata: Option<Value>,
     /// The options of the create call that are not columns.
     pub options: Value,
+    /// A worker that has been silent for longer gets no session.
+    pub silent_after: Duration,
+    /// How long the session may wait for a slot.
+    pub wait_within: Duration,
+    /// A worker that has been silent for longer is lost: nobody waits for its slots.
+    pub lost_after: Duration,
 }
 
-/// Where the limits stood, and the place that was found.
+/// Where the limits stood, and what became of the session.
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// Sessions that the project may run at once.
@@ -39,29 +47,32 @@ pub struct Admission {
     pub window_creates: i32,
     /// How long until the window ends.
     pub window_resets_in: Duration,
-    /// The session's place; `None` when a limit is reached, or no worker of the region has a free slot.
-    pub placement: Option<Placement>,
+    /// The stored session; `None` when a limit is reached, or no worker serves the region.
+    pub stored: Option<Stored>,
 }
 
-/// A stored session's place.
+impl Admission {
+    /// The session's place, if it was stored and got one.
+    pub fn place(&self) -> Option<&Place> {
+        self.stored.as_ref()?.place.as_ref()
+    }
+}
+
+/// A stored session.
 #[derive(Debug, Clone)]
-pub struct Placement {
-    /// The worker with the reserved slot.
-    pub worker: WorkerId,
-    /// Which start of it.
-    pub incarnation: Incarnation,
-    /// Where it is reached.
-    pub address: String,
-    /// The launch to ask it for.
+pub struct Stored {
+    /// The launch to ask for.
     pub generation: Generation,
     /// How long the session may run.
     pub timeout: SessionTimeout,
     /// When the row was made.
     pub created_at: Timestamp,
+    /// Its place; `None` when it waits for one.
+    pub place: Option<Place>,
 }
 
-/// What one attempt gave.
-struct Attempt {
+/// What the statement gave.
+struct Row {
     concurrency: i32,
     active_sessions: i32,
     creates_per_minute: i32,
@@ -73,18 +84,14 @@ struct Attempt {
     timeout_seconds: Option<i32>,
     created_at: Option<Timestamp>,
     generation: Option<i32>,
-    lost_race: bool,
 }
 
 /// Admits, places and stores the session; `None` when the project is gone.
 ///
 /// Locking the project's row first makes concurrent creates of one project take turns, and each sees the counters that
 /// the one before it left. Then the least loaded worker's row: the same order as in [`super::end`], so they cannot
-/// deadlock.
-///
-/// When others took that worker's last slot meanwhile, the attempt is undone, locks and all, and the next one looks at
-/// the workers anew. To go on to another worker with the full one's row still locked would let two creates wait for
-/// each other.
+/// deadlock. A session for which no slot is left, or that lost the race for the last one, or before which others wait,
+/// is stored without a place: [`super::waiting`] lists it in its turn.
 ///
 /// # Errors
 /// Postgres does not answer.
@@ -92,27 +99,8 @@ pub async fn create(
     transaction: &mut TenantTransaction,
     new: &NewSession,
 ) -> Result<Option<Admission>, StoreError> {
-    transaction.connection().execute("SAVEPOINT attempt").await?;
-    loop {
-        match attempt(transaction, new).await? {
-            None => return Ok(None),
-            Some(attempt) if !attempt.lost_race => return Admission::try_from(attempt).map(Some),
-            Some(_) => {
-                transaction
-                    .connection()
-                    .execute("ROLLBACK TO SAVEPOINT attempt")
-                    .await?
-            }
-        };
-    }
-}
-
-async fn attempt(
-    transaction: &mut TenantTransaction,
-    new: &NewSession,
-) -> Result<Option<Attempt>, StoreError> {
     let row = sqlx::query_as!(
-        Attempt,
+        Row,
         r#"
         WITH project AS (
             SELECT id, concurrency, creates_per_minute, active_sessions, default_timeout_seconds,
@@ -127,8 +115,9 @@ async fn attempt(
         ),
         worker AS (
             SELECT workers.id FROM workers
-            WHERE EXISTS (SELECT FROM admitted)
-                AND $3 = ANY (regions) AND used_slots < slots AND last_seen_at > now() - interval '10 s'
+            WHERE EXISTS (SELECT FROM admitted) AND NOT EXISTS (SELECT FROM waited_regions WHERE region = $3)
+                AND $3 = ANY (regions) AND used_slots < slots AND NOT draining AND NOT stopping
+                AND last_seen_at > now() - make_interval(secs => $8)
             ORDER BY used_slots::float8 / slots, id
             LIMIT 1
         ),
@@ -137,6 +126,7 @@ async fn attempt(
             UPDATE workers SET used_slots = workers.used_slots + 1
             FROM worker
             WHERE workers.id = worker.id AND workers.used_slots < workers.slots AND $3 = ANY (workers.regions)
+                AND NOT workers.draining AND NOT workers.stopping
             RETURNING workers.id, workers.incarnation, workers.address
         ),
         counted AS (
@@ -144,18 +134,29 @@ async fn attempt(
             SET active_sessions = projects.active_sessions + 1,
                 window_creates = admitted.window_creates + 1,
                 window_started_at = admitted.window_started_at
-            FROM admitted, slot
+            FROM admitted
             WHERE projects.id = admitted.id
+                AND (EXISTS (SELECT FROM slot) OR EXISTS (
+                    SELECT FROM workers
+                    WHERE $3 = ANY (regions) AND NOT draining AND NOT stopping
+                        AND last_seen_at > now() - make_interval(secs => $10)
+                ))
             RETURNING projects.id
         ),
         session AS (
             INSERT INTO sessions (id, project_id, region, keep_alive, timeout_seconds, expires_at, user_metadata, options,
-                                  worker_id, worker_incarnation, worker_address)
+                                  worker_id, worker_incarnation, worker_address, wait_until)
             SELECT $2, counted.id, $3, $5, admitted.timeout_seconds,
                    now() + make_interval(secs => admitted.timeout_seconds), $6, $7,
-                   slot.id, slot.incarnation, slot.address
-            FROM counted, admitted, slot
+                   slot.id, slot.incarnation, slot.address, now() + make_interval(secs => $9)
+            FROM counted CROSS JOIN admitted LEFT JOIN slot ON true
             RETURNING worker_id, worker_incarnation, worker_address, timeout_seconds, created_at, generation
+        ),
+        event AS (
+            INSERT INTO session_events (session_id, project_id, kind, status, generation, worker_id, actor, actor_id)
+            SELECT $2, $1, CASE WHEN worker_id IS NULL THEN 'queued' ELSE 'placed' END, 'PENDING', generation, worker_id,
+                   'api_key', $11
+            FROM session
         )
         SELECT project.concurrency, project.active_sessions, project.creates_per_minute,
                project.window_creates AS "window_creates!",
@@ -164,8 +165,7 @@ async fn attempt(
                    AS "resets_in!",
                session.worker_id AS "worker_id?", session.worker_incarnation AS "worker_incarnation?",
                session.worker_address AS "worker_address?", session.timeout_seconds AS "timeout_seconds?",
-               session.created_at AS "created_at?", session.generation AS "generation?",
-               EXISTS (SELECT FROM worker) AND session.worker_id IS NULL AS "lost_race!"
+               session.created_at AS "created_at?", session.generation AS "generation?"
         FROM project LEFT JOIN session ON true
         "#,
         transaction.project().as_uuid(),
@@ -175,48 +175,47 @@ async fn attempt(
         new.keep_alive,
         new.user_metadata,
         new.options,
+        new.silent_after.as_secs_f64(),
+        new.wait_within.as_secs_f64(),
+        new.lost_after.as_secs_f64(),
+        new.api_key.as_uuid(),
     )
     .fetch_optional(transaction.connection())
     .await?;
-    Ok(row)
+    row.map(Admission::try_from).transpose()
 }
 
-impl TryFrom<Attempt> for Admission {
+impl TryFrom<Row> for Admission {
     type Error = StoreError;
 
-    fn try_from(row: Attempt) -> Result<Self, StoreError> {
-        let timeout = row
-            .timeout_seconds
-            .and_then(|seconds| SessionTimeout::try_from(i64::from(seconds)).ok());
-        let placement = match (
-            row.worker_id,
-            row.worker_incarnation,
-            row.worker_address,
-            row.generation,
-            row.created_at,
-        ) {
-            (Some(worker), Some(incarnation), Some(address), Some(generation), Some(created_at)) => {
-                Some(Placement {
-                    worker: worker.into(),
-                    incarnation: Incarnation(incarnation),
-                    address,
-                    generation: Generation(generation),
-                    timeout: timeout.ok_or_else(|| StoreError::Unknown {
-                        table: "projects",
-                        value: format!("default_timeout_seconds {:?}", row.timeout_seconds),
-                    })?,
-                    created_at,
-                })
-            }
-            _ => None,
-        };
+    fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             concurrency: row.concurrency,
             active_sessions: row.active_sessions,
             creates_per_minute: row.creates_per_minute,
             window_creates: row.window_creates,
             window_resets_in: Duration::from_secs(row.resets_in.unsigned_abs()),
-            placement,
+            stored: row.stored()?,
         })
+    }
+}
+
+impl Row {
+    fn stored(self) -> Result<Option<Stored>, StoreError> {
+        let (Some(generation), Some(seconds), Some(created_at)) =
+            (self.generation, self.timeout_seconds, self.created_at)
+        else {
+            return Ok(None);
+        };
+        let timeout = SessionTimeout::try_from(i64::from(seconds)).map_err(|_| StoreError::Unknown {
+            table: "projects",
+            value: format!("default_timeout_seconds {seconds}"),
+        })?;
+        Ok(Some(Stored {
+            generation: Generation(generation),
+            timeout,
+            created_at,
+            place: Place::from_columns(self.worker_id, self.worker_incarnation, self.worker_address),
+        }))
     }
 }

@@ -1,23 +1,22 @@
 //! Ends a session, and gives back what it held: in one statement, so that the counters stay exact.
 
 use sqlx::PgConnection;
-use wharf_domain::{EndReason, Generation, Incarnation, ProjectId, SessionId, WorkerId};
+use wharf_domain::{Actor, EndReason, Generation, ProjectId, SessionId, WorkerId};
 
+use super::Place;
 use crate::{StoreError, SystemTransaction, TenantTransaction};
 
 /// A session that has just ended, and where its browser may still run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
+    /// The session.
+    pub id: SessionId,
     /// Its project.
     pub project: ProjectId,
     /// The launch that ended.
     pub generation: Generation,
-    /// The worker that runs it.
-    pub worker: WorkerId,
-    /// Which start of that worker.
-    pub incarnation: Incarnation,
-    /// Where that worker is reached.
-    pub address: String,
+    /// Where it ran; `None` when it still waited for a place.
+    pub place: Option<Place>,
 }
 
 /// Ends this launch of the session, whoever's it is; `None` when it has ended already, or has a newer launch.
@@ -29,12 +28,13 @@ pub async fn end(
     id: SessionId,
     generation: Generation,
     reason: EndReason,
+    actor: Actor,
 ) -> Result<Option<Ended>, StoreError> {
     let which = Which {
         generation: Some(generation),
         ..Which::default()
     };
-    run(transaction.connection(), id, which, reason).await
+    run(transaction.connection(), id, which, reason, actor).await
 }
 
 /// Ends this launch of a session as its worker reports it; `None` when it has ended already, has a newer launch, or is
@@ -52,9 +52,26 @@ pub async fn end_reported(
     let which = Which {
         generation: Some(generation),
         worker: Some(worker),
+        at_last_report: true,
         ..Which::default()
     };
-    run(transaction.connection(), id, which, reason).await
+    run(transaction.connection(), id, which, reason, Actor::Worker(worker)).await
+}
+
+/// Ends the session if it still waits for a place; `None` when it has one, or has ended.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn end_waiting(
+    transaction: &mut SystemTransaction,
+    id: SessionId,
+    reason: EndReason,
+) -> Result<Option<Ended>, StoreError> {
+    let which = Which {
+        waiting: true,
+        ..Which::default()
+    };
+    run(transaction.connection(), id, which, reason, Actor::ControlPlane).await
 }
 
 /// Ends the caller's session, whichever launch is current; `None` when it has ended already, or is not the caller's.
@@ -65,12 +82,13 @@ pub async fn end_own(
     transaction: &mut TenantTransaction,
     id: SessionId,
     reason: EndReason,
+    actor: Actor,
 ) -> Result<Option<Ended>, StoreError> {
     let which = Which {
         project: Some(transaction.project()),
         ..Which::default()
     };
-    run(transaction.connection(), id, which, reason).await
+    run(transaction.connection(), id, which, reason, actor).await
 }
 
 /// Which session is meant, beyond its id; what is not said may be anything.
@@ -79,6 +97,9 @@ struct Which {
     project: Option<ProjectId>,
     generation: Option<Generation>,
     worker: Option<WorkerId>,
+    waiting: bool,
+    /// It ended when its worker last saw it run, not now: the report may have been long under way.
+    at_last_report: bool,
 }
 
 async fn run(
@@ -86,18 +107,28 @@ async fn run(
     id: SessionId,
     which: Which,
     reason: EndReason,
+    actor: Actor,
 ) -> Result<Option<Ended>, StoreError> {
+    // Of a lost worker nothing is known after its last report, and nothing is billed.
+    let at_last_report = which.at_last_report || reason == EndReason::WorkerLost;
     let row = sqlx::query!(
         r#"
-        WITH ended AS (
+        WITH usage AS (
+            SELECT running_ms, cpu_ms, proxy_bytes FROM session_usage
+            JOIN sessions ON sessions.id = session_id AND sessions.generation = session_usage.generation
+            WHERE session_id = $1
+        ),
+        ended AS (
             UPDATE sessions
             -- Not now(): that is when this transaction began, which may be before the session started. And never past the
             -- deadline: whoever was late to notice did not make the session longer.
-            SET ended_at = least(clock_timestamp(), expires_at), status = $4, end_reason = $5, updated_at = clock_timestamp()
+            SET ended_at = least(clock_timestamp(), expires_at,
+                    CASE WHEN $8 THEN started_at + coalesce((SELECT running_ms FROM usage), 0) * interval '1 ms' END),
+                status = $4, end_reason = $5, updated_at = clock_timestamp()
             WHERE id = $1 AND status IN ('PENDING', 'RUNNING')
                 AND project_id = coalesce($2, project_id) AND generation = coalesce($3, generation)
-                AND worker_id = coalesce($6, worker_id)
-            RETURNING project_id, generation, worker_id, worker_incarnation, worker_address
+                AND ($6::uuid IS NULL OR worker_id = $6) AND (NOT $7 OR worker_id IS NULL)
+            RETURNING id, project_id, generation, worker_id, worker_incarnation, worker_address, started_at, ended_at
         ),
         project AS (
             UPDATE projects SET active_sessions = active_sessions - 1
@@ -109,6 +140,18 @@ async fn run(
             UPDATE workers SET used_slots = used_slots - 1
             FROM ended, project
             WHERE workers.id = ended.worker_id AND workers.incarnation = ended.worker_incarnation
+        ),
+        ledger AS (
+            INSERT INTO usage_ledger (session_id, generation, entry, project_id, started_at, browser_ms, cpu_ms, proxy_bytes)
+            SELECT ended.id, ended.generation, 1, ended.project_id, ended.started_at,
+                   (extract(epoch FROM ended.ended_at - ended.started_at) * 1000)::bigint,
+                   coalesce(usage.cpu_ms, 0), coalesce(usage.proxy_bytes, 0)
+            FROM ended LEFT JOIN usage ON true
+            WHERE ended.started_at IS NOT NULL
+        ),
+        event AS (
+            INSERT INTO session_events (session_id, project_id, kind, status, generation, worker_id, end_reason, actor, actor_id)
+            SELECT id, project_id, 'ended', $4, generation, worker_id, $5, $9, $10 FROM ended
         )
         SELECT project_id, generation, worker_id, worker_incarnation, worker_address FROM ended
         "#,
@@ -118,14 +161,17 @@ async fn run(
         reason.status().name(),
         reason.name(),
         which.worker.map(WorkerId::as_uuid),
+        which.waiting,
+        at_last_report,
+        actor.name(),
+        actor.id(),
     )
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| Ended {
+        id,
         project: row.project_id.into(),
         generation: Generation(row.generation),
-        worker: row.worker_id.into(),
-        incarnation: Incarnation(row.worker_incarnation),
-        address: row.worker_address,
+        place: Place::from_columns(row.worker_id, row.worker_incarnation, row.worker_address),
     }))
 }

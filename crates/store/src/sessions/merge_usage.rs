@@ -21,7 +21,9 @@ pub struct UsageReport {
     pub proxy: Bytes,
 }
 
-/// Stores the reports of this worker's own sessions. Numbers only rise: a replayed or late report changes nothing.
+/// Stores the reports of this worker's own sessions. Numbers only rise: a replayed or late report changes nothing, not
+/// even a row. What is reported of a session only after its end was billed makes a further entry in the ledger; its time
+/// does not: it ended when it ended.
 ///
 /// # Errors
 /// Postgres does not answer.
@@ -43,20 +45,36 @@ pub async fn merge_usage(
     };
     sqlx::query!(
         r#"
-        INSERT INTO session_usage (session_id, generation, project_id, running_ms, cpu_ms, memory_bytes, proxy_bytes)
-        SELECT report.session_id, report.generation, sessions.project_id,
-               max(report.running_ms), max(report.cpu_ms), max(report.memory_bytes), max(report.proxy_bytes)
-        FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-            AS report (session_id, generation, running_ms, cpu_ms, memory_bytes, proxy_bytes)
-        JOIN sessions ON sessions.id = report.session_id AND sessions.worker_id = $7
-        GROUP BY report.session_id, report.generation, sessions.project_id
-        ORDER BY report.session_id, report.generation
-        ON CONFLICT (session_id, generation) DO UPDATE
-        SET running_ms = greatest(session_usage.running_ms, excluded.running_ms),
-            cpu_ms = greatest(session_usage.cpu_ms, excluded.cpu_ms),
-            memory_bytes = greatest(session_usage.memory_bytes, excluded.memory_bytes),
-            proxy_bytes = greatest(session_usage.proxy_bytes, excluded.proxy_bytes),
-            reported_at = now()
+        WITH merged AS (
+            INSERT INTO session_usage (session_id, generation, project_id, running_ms, cpu_ms, memory_bytes, proxy_bytes)
+            SELECT report.session_id, report.generation, sessions.project_id,
+                   max(report.running_ms), max(report.cpu_ms), max(report.memory_bytes), max(report.proxy_bytes)
+            FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+                AS report (session_id, generation, running_ms, cpu_ms, memory_bytes, proxy_bytes)
+            JOIN sessions ON sessions.id = report.session_id AND sessions.worker_id = $7
+            GROUP BY report.session_id, report.generation, sessions.project_id
+            ORDER BY report.session_id, report.generation
+            ON CONFLICT (session_id, generation) DO UPDATE
+            SET running_ms = greatest(session_usage.running_ms, excluded.running_ms),
+                cpu_ms = greatest(session_usage.cpu_ms, excluded.cpu_ms),
+                memory_bytes = greatest(session_usage.memory_bytes, excluded.memory_bytes),
+                proxy_bytes = greatest(session_usage.proxy_bytes, excluded.proxy_bytes),
+                reported_at = now()
+            WHERE session_usage.running_ms < excluded.running_ms OR session_usage.cpu_ms < excluded.cpu_ms
+                OR session_usage.memory_bytes < excluded.memory_bytes OR session_usage.proxy_bytes < excluded.proxy_bytes
+            RETURNING session_id, generation, project_id, cpu_ms, proxy_bytes
+        ),
+        billed AS (
+            SELECT session_id, generation, max(entry) AS entry, min(started_at) AS started_at,
+                   sum(ledger.cpu_ms)::bigint AS cpu_ms, sum(ledger.proxy_bytes)::bigint AS proxy_bytes
+            FROM merged JOIN usage_ledger AS ledger USING (session_id, generation)
+            GROUP BY session_id, generation
+        )
+        INSERT INTO usage_ledger (session_id, generation, entry, project_id, started_at, browser_ms, cpu_ms, proxy_bytes)
+        SELECT session_id, generation, billed.entry + 1, merged.project_id, billed.started_at, 0,
+               greatest(merged.cpu_ms - billed.cpu_ms, 0), greatest(merged.proxy_bytes - billed.proxy_bytes, 0)
+        FROM merged JOIN billed USING (session_id, generation)
+        WHERE merged.cpu_ms > billed.cpu_ms OR merged.proxy_bytes > billed.proxy_bytes
         "#,
         &sessions,
         &generations,

@@ -18,8 +18,9 @@ pub async fn overdue(
     let rows = sqlx::query!(
         r#"
         SELECT id, generation, status FROM sessions
-        WHERE (status = 'RUNNING' AND expires_at < now() - make_interval(secs => $1))
-           OR (status = 'PENDING' AND created_at < now() - make_interval(secs => $2))
+        WHERE ((status = 'RUNNING' AND expires_at < now() - make_interval(secs => $1))
+            OR (status = 'PENDING' AND created_at < now() - make_interval(secs => $2)))
+            AND id NOT IN (SELECT session_id FROM parked_sessions)
         "#,
         grace_seconds,
         launch_seconds,

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use uuid::Uuid;
-use wharf_domain::{Bytes, Generation, Incarnation, Millis, Percent, SessionTimeout, Timestamp};
+use wharf_domain::{Bytes, Generation, Millis, Percent, SessionTimeout, Timestamp};
 
-use super::Session;
+use super::{Place, Session};
 use crate::StoreError;
 use crate::error::known;
 
@@ -28,9 +28,9 @@ pub(super) struct SessionRow {
     pub(super) ended_at: Option<Timestamp>,
     pub(super) user_metadata: Option<Value>,
     pub(super) options: Value,
-    pub(super) worker_id: Uuid,
-    pub(super) worker_incarnation: i64,
-    pub(super) worker_address: String,
+    pub(super) worker_id: Option<Uuid>,
+    pub(super) worker_incarnation: Option<i64>,
+    pub(super) worker_address: Option<String>,
     pub(super) running_ms: i64,
     pub(super) cpu_ms: i64,
     pub(super) memory_bytes: i64,
@@ -84,9 +84,7 @@ impl TryFrom<SessionRow> for Session {
             ended_at: row.ended_at,
             user_metadata: row.user_metadata,
             options: row.options,
-            worker: row.worker_id.into(),
-            worker_incarnation: Incarnation(row.worker_incarnation),
-            worker_address: row.worker_address,
+            place: Place::from_columns(row.worker_id, row.worker_incarnation, row.worker_address),
             proxy_bytes: Bytes(row.proxy_bytes.unsigned_abs()),
             average_cpu: Percent::of_one_core(
                 Millis(row.cpu_ms.unsigned_abs()),

@@ -34,7 +34,8 @@ pub async fn register(
     let row = sqlx::query!(
         r#"
         UPDATE workers
-        SET incarnation = incarnation + 1, address = $2, regions = $3, slots = $4, used_slots = 0, last_seen_at = now()
+        SET incarnation = incarnation + 1, address = $2, regions = $3, slots = $4, used_slots = 0, last_seen_at = now(),
+            stopping = false
         WHERE id = $1
         RETURNING incarnation
         "#,

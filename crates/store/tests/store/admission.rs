@@ -4,3 +4,4 @@ mod deadlocks;
 mod mixed;
 mod placement;
 mod race;
+mod waiting;

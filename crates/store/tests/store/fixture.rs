@@ -7,10 +7,14 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use tokio::time::{interval, timeout};
 use wharf_domain::{
-    EndReason, Entropy, Generation, ProjectId, Region, SeededEntropy, SessionId, SystemClock, SystemEntropy,
+    Actor, ApiKeyId, EndReason, Entropy, Generation, ProjectId, Region, SeededEntropy, SessionId,
+    SystemClock, SystemEntropy,
 };
 use wharf_store::sessions::{self, Admission, Ended, NewSession, Session};
 use wharf_store::{Store, StoreError, StoreOptions};
+
+/// A worker gets no session when it has been silent for this long.
+pub const SILENT_AFTER: Duration = Duration::from_secs(10);
 
 /// Far longer than anything here takes: it ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,11 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn new_session() -> NewSession {
     NewSession {
         id: SessionId::mint(&SystemClock, &SystemEntropy),
+        api_key: ApiKeyId::mint(&SystemClock, &SystemEntropy),
         region: Region::UsWest2,
         timeout: None,
         keep_alive: false,
         user_metadata: None,
         options: json!({}),
+        silent_after: SILENT_AFTER,
+        wait_within: Duration::from_secs(10),
+        lost_after: Duration::from_secs(60),
     }
 }
 
@@ -50,7 +58,7 @@ pub async fn create(store: &Store, project: ProjectId, new: &NewSession) -> anyh
 pub async fn place(store: &Store, project: ProjectId) -> anyhow::Result<SessionId> {
     let new = new_session();
     let admission = create(store, project, &new).await?;
-    admission.placement.context("there is a free place")?;
+    admission.place().context("there is a free place")?;
     Ok(new.id)
 }
 
@@ -80,16 +88,31 @@ pub async fn end(
     reason: EndReason,
 ) -> anyhow::Result<Option<Ended>> {
     let mut transaction = store.system().await?;
-    let ended = sessions::end(&mut transaction, id, generation, reason).await?;
+    let ended = sessions::end(&mut transaction, id, generation, reason, Actor::Reconciler).await?;
     transaction.commit().await?;
     Ok(ended)
 }
 
 pub async fn end_own(store: &Store, project: ProjectId, id: SessionId) -> anyhow::Result<Option<Ended>> {
     let mut transaction = store.tenant(project).await?;
-    let ended = sessions::end_own(&mut transaction, id, EndReason::Released).await?;
+    let ended = sessions::end_own(&mut transaction, id, EndReason::Released, Actor::ControlPlane).await?;
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Gives every free slot to a session that waits, as the control plane does; answers to how many.
+pub async fn place_waiting(store: &Store) -> anyhow::Result<usize> {
+    let mut turn = store.system().await?;
+    let mut count = 0;
+    for id in sessions::waiting(&mut turn).await? {
+        let mut transaction = store.system().await?;
+        if sessions::place(&mut transaction, id, SILENT_AFTER).await? {
+            transaction.commit().await?;
+            count += 1;
+        }
+    }
+    turn.commit().await?;
+    Ok(count)
 }
 
 /// A transaction past the store, in one of its roles.

@@ -88,11 +88,7 @@ async fn a_session_ends_once_and_the_first_reason_stays() -> anyhow::Result<()> 
             (session.status, session.end_reason),
             (reason.status(), Some(reason))
         );
-        assert_eq!(
-            (ended.worker, ended.incarnation),
-            (session.worker, Incarnation(1))
-        );
-        assert_eq!(ended.address, session.worker_address);
+        assert_eq!(ended.place, session.place);
         let before = contents(&database.superuser().await?, &["sessions", "projects", "workers"]).await?;
 
         assert_eq!(
@@ -166,6 +162,8 @@ async fn a_new_incarnation_begins_with_every_slot_free_and_keeps_them() -> anyho
     let id = get(&database.store, tenant.project, old[0])
         .await?
         .unwrap()
+        .place
+        .unwrap()
         .worker;
     assert_ne!(id, other);
     let mut transaction = database.store.system().await?;
@@ -180,10 +178,16 @@ async fn a_new_incarnation_begins_with_every_slot_free_and_keeps_them() -> anyho
         Incarnation(2)
     );
     assert!(
-        !workers::renew(&mut transaction, id, Incarnation(1)).await?,
+        workers::renew(&mut transaction, id, Incarnation(1), false)
+            .await?
+            .is_none(),
         "the old process must stop"
     );
-    assert!(workers::renew(&mut transaction, id, Incarnation(2)).await?);
+    assert!(
+        workers::renew(&mut transaction, id, Incarnation(2), false)
+            .await?
+            .is_some()
+    );
     transaction.commit().await?;
     let new = place(&database.store, tenant.project).await?;
 
@@ -205,7 +209,10 @@ async fn a_new_incarnation_begins_with_every_slot_free_and_keeps_them() -> anyho
             EndReason::WorkerLost,
         )
         .await?;
-        assert_eq!(ended.map(|ended| ended.incarnation), Some(Incarnation(1)));
+        assert_eq!(
+            ended.and_then(|ended| Some(ended.place?.incarnation)),
+            Some(Incarnation(1))
+        );
     }
     let used = "SELECT active_sessions, used_slots FROM projects, workers WHERE slots > 0";
     let counters: (i32, i32) = sqlx::query_as(used).fetch_one(&superuser).await?;

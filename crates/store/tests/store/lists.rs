@@ -52,7 +52,7 @@ async fn populate(store: &Store, project: ProjectId) -> anyhow::Result<Vec<Known
             0 => None,
             kind => Some(json!({ "kind": kind, "order": { "id": index / 10, "paid": kind == 1 } })),
         };
-        assert!(create(store, project, &new).await?.placement.is_some());
+        assert!(create(store, project, &new).await?.place().is_some());
         let mut status = SessionStatus::Pending;
         if index % 3 > 0 && start(store, project, new.id, wharf_domain::Generation::FIRST).await? {
             status = SessionStatus::Running;

@@ -2,11 +2,14 @@
 
 mod admission;
 mod cancellation;
+mod creations;
 mod fixture;
 mod keys;
+mod ledger;
 mod lifecycle;
 mod lists;
 mod plans;
 mod proxy;
+mod reconcilers;
 mod tenancy;
 mod usage;

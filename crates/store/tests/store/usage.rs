@@ -109,7 +109,8 @@ async fn a_report_of_a_session_that_the_worker_does_not_run_is_ignored() -> anyh
 }
 
 #[tokio::test]
-async fn a_session_shows_the_usage_of_its_current_launch_and_the_project_that_of_all() -> anyhow::Result<()> {
+async fn a_session_shows_the_usage_of_its_current_launch_and_its_project_pays_for_no_other()
+-> anyhow::Result<()> {
     let database = TestDatabase::new().await?;
     let worker = Tenant::worker(&database.store, "worker", 10).await?;
     let project = Tenant::create(&database.store, "tenant", 10, 10).await?.project;
@@ -118,7 +119,7 @@ async fn a_session_shows_the_usage_of_its_current_launch_and_the_project_that_of
     database
         .superuser()
         .await?
-        .execute("UPDATE sessions SET generation = 2, started_at = date_trunc('month', now(), 'UTC')")
+        .execute("UPDATE sessions SET generation = 2, status = 'RUNNING', started_at = date_trunc('month', now(), 'UTC')")
         .await?;
     let second = UsageReport {
         generation: Generation(2),
@@ -130,18 +131,19 @@ async fn a_session_shows_the_usage_of_its_current_launch_and_the_project_that_of
         (Bytes(14), Percent(30), Bytes(22))
     );
     let mut transaction = database.store.tenant(project).await?;
-    assert_eq!(projects::usage(&mut transaction).await?.proxy_bytes, Bytes(132));
+    assert_eq!(projects::usage(&mut transaction).await?.proxy_bytes, Bytes(22));
     drop(transaction);
     database.close().await
 }
 
-/// Ends the session so long after its start, and starts it so long after the first of the month.
+/// Bills the session for so long, from so long after the first of the month.
 async fn run_for(database: &TestDatabase, id: SessionId, offset: &str, length: &str) -> anyhow::Result<()> {
     let statement = format!(
-        "UPDATE sessions SET status = 'COMPLETED', end_reason = 'released',
-             started_at = date_trunc('month', now(), 'UTC') + interval '{offset}',
-             ended_at = date_trunc('month', now(), 'UTC') + interval '{offset}' + interval '{length}'
-         WHERE id = '{id}'"
+        "UPDATE sessions SET status = 'COMPLETED', end_reason = 'released', ended_at = now() WHERE id = '{id}';
+         INSERT INTO usage_ledger (session_id, generation, entry, project_id, started_at, browser_ms, cpu_ms, proxy_bytes)
+         SELECT id, 1, 1, project_id, date_trunc('month', now(), 'UTC') + interval '{offset}',
+             extract(epoch FROM interval '{length}') * 1000, 0, 110
+         FROM sessions WHERE id = '{id}'"
     );
     database
         .superuser()
@@ -154,7 +156,7 @@ async fn run_for(database: &TestDatabase, id: SessionId, offset: &str, length: &
 #[tokio::test]
 async fn a_projects_minutes_are_whole_and_of_this_month() -> anyhow::Result<()> {
     let database = TestDatabase::new().await?;
-    let worker = Tenant::worker(&database.store, "worker", 20).await?;
+    Tenant::worker(&database.store, "worker", 20).await?;
     let project = Tenant::create(&database.store, "tenant", 10, 100).await?.project;
     let neighbour = Tenant::create(&database.store, "neighbour", 10, 100)
         .await?
@@ -172,7 +174,6 @@ async fn a_projects_minutes_are_whole_and_of_this_month() -> anyhow::Result<()> 
         ("-20 days", "100 s", None),
     ] {
         let id = place(&database.store, project).await?;
-        merge(&database.store, worker, &[report(id, 10)]).await?;
         run_for(&database, id, offset, length).await?;
         if let Some(counted) = counted {
             minutes += counted;

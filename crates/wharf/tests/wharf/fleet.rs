@@ -204,3 +204,49 @@ async fn a_role_that_cannot_start_says_what_to_do() -> anyhow::Result<()> {
     assert!(fleet.apis[0].ended()?.is_none(), "the api is disturbed");
     fleet.stop().await
 }
+
+#[tokio::test]
+async fn a_drained_worker_finishes_its_chromium_session_and_gets_no_more() -> anyhow::Result<()> {
+    let fleet = fleet(1, 1).await?;
+    let tenant = fleet.tenant("acme", 5, 100).await?;
+    let client = fleet.client(0, &tenant)?;
+    let created = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let told = fleet
+        .command(&["worker", "drain", "worker-0", "--no-wait"])
+        .await?;
+    assert!(told.contains("draining"), "{told}");
+    let listed = fleet.command(&["worker", "list"]).await?;
+    assert!(
+        listed.contains("1 of 2") && listed.contains("draining"),
+        "{listed}"
+    );
+    let refused = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+
+    let mut connected = Cdp::connect(created.text("connectUrl")).await?;
+    assert_eq!(connected.count_up().await?, 1, "a drain is felt by who is there");
+    let waits = fleet.command(&["worker", "drain", "worker-0"]);
+    let leaves = async {
+        connected.close().await?;
+        anyhow::Ok(())
+    };
+    let (told, left) = tokio::join!(waits, leaves);
+    left?;
+    assert!(told?.contains("draining"));
+
+    fleet.command(&["worker", "drain", "worker-0", "--undo"]).await?;
+    // The worker itself hears of it with its next report.
+    let again = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(again.status, 201, "{}", again.body);
+    let told = refusal(&[
+        "worker",
+        "drain",
+        "nobody",
+        "--database-url",
+        fleet.postgres.url(),
+    ])
+    .await?;
+    assert!(told.contains("wharf worker list"), "{told}");
+    fleet.stop().await
+}

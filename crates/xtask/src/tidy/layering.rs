@@ -23,7 +23,10 @@ const LAYERS: [(&str, Uses); 18] = [
     ("protocol", Only(&["domain"])),
     ("store", Only(&["domain"])),
     ("control", Only(&["domain", "protocol", "store"])),
-    ("api", Only(&["domain", "protocol", "control", "store"])),
+    (
+        "api",
+        Only(&["domain", "protocol", "control", "store", "listener"]),
+    ),
     ("gateway", Only(&["domain", "protocol", "tunnel"])),
     (
         "worker",

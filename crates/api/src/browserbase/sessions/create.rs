@@ -1,19 +1,23 @@
 //! `POST /v1/sessions`.
 
-use axum::Json;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::AppendHeaders;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use wharf_control::{Control, sessions};
-use wharf_domain::{ProjectId, Region, SessionTimeout, UserMetadata};
+use wharf_control::{note_delivery, sessions};
+use wharf_domain::{IdleTimeout, ProjectId, Region, SessionId, SessionTimeout, UserMetadata};
+use wharf_listener::{Answer, Connection};
 
 use super::{BrowserSettings, ConnectableSession, Proxies, ProxySettings, SessionOptions};
 use crate::browserbase::names;
 use crate::error::{ApiError, ErrorBody, window_headers};
-use crate::extract::{Authenticated, JsonBody, Origin};
+use crate::extract::{Authenticated, Origin, RepeatableBody};
+use crate::state::Api;
 
 /// A session that is asked for. Every field is optional.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -25,6 +29,10 @@ pub(crate) struct CreateSession {
     /// The longest that the session may run, in seconds, counted from the moment its browser answers.
     #[schema(value_type = Option<i32>, minimum = 60, maximum = 21600)]
     timeout: Option<SessionTimeout>,
+    /// The longest that the session may go without a byte from a client, in seconds; then it ends as `idle`. Without it,
+    /// only `timeout` ends a session that is left alone. Wharf's addition.
+    #[schema(value_type = Option<i32>, minimum = 10, maximum = 21600)]
+    idle_timeout: Option<IdleTimeout>,
     /// Whether the session outlives its last client.
     keep_alive: Option<bool>,
     /// Where to run it.
@@ -43,38 +51,68 @@ pub(crate) struct CreateSession {
     proxy_settings: Option<ProxySettings>,
 }
 
-type RateLimitHeaders = AppendHeaders<[(HeaderName, HeaderValue); 3]>;
+type RateLimitHeaders = AppendHeaders<Vec<(HeaderName, HeaderValue)>>;
+
+/// A connection that breaks so soon after an answer may have lost it on the way.
+const DELIVERED_AFTER: Duration = Duration::from_secs(5);
 
 /// Create a session
 ///
-/// Answers when the browser is ready to be connected to.
+/// Answers when the browser is ready to be connected to. A call that repeats an earlier one gets that one's session: one
+/// with the same `Idempotency-Key` within a day, and the retry of a generated client whose answer was lost.
 #[utoipa::path(
     post,
     path = "/v1/sessions",
     tag = "sessions",
     operation_id = "sessions_create",
     security(("apiKey" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the call, so that repeating it makes no second session")),
     request_body(content = CreateSession, description = "Options; may be left out"),
     responses(
         (status = 201, description = "The session, RUNNING", body = ConnectableSession),
+        (status = 409, description = "The Idempotency-Key was used for a call with another body", body = ErrorBody),
         (status = 429, description = "The project's concurrency or creation rate is used up", body = ErrorBody),
         (status = 501, description = "An option that this server cannot honour yet", body = ErrorBody),
         ApiError,
     ),
 )]
 pub(crate) async fn handler(
-    State(control): State<Control>,
+    State(api): State<Api>,
+    connection: Option<Extension<Connection>>,
     Authenticated(caller): Authenticated,
     origin: Origin,
-    JsonBody(body): JsonBody<CreateSession>,
+    RepeatableBody { body, call }: RepeatableBody<CreateSession>,
 ) -> Result<(StatusCode, RateLimitHeaders, Json<ConnectableSession>), ApiError> {
-    let created = sessions::create(&control, &caller, request(body)?).await?;
-    let headers = AppendHeaders(window_headers(created.window));
+    let answer = connection.map(|Extension(connection)| connection.answer());
+    let repeatable = call.is_some();
+    let request = sessions::CreateSession {
+        call,
+        ..request(body)?
+    };
+    let created = sessions::create(&api.control, &caller, request).await?;
+    if let Some(answer) = answer.filter(|_| repeatable) {
+        watch_delivery(&api, answer, created.view.session.id);
+    }
+    let headers = AppendHeaders(created.window.map(window_headers).into_iter().flatten().collect());
     Ok((
         StatusCode::CREATED,
         headers,
         Json(ConnectableSession::new(created.view, &origin)),
     ))
+}
+
+/// Notes whether the answer arrives, so that its repetition gets the session, and nobody else's does.
+fn watch_delivery(api: &Api, answer: Answer, session: SessionId) {
+    if answer.is_lost() {
+        return;
+    }
+    note_delivery(&api.control, session, true);
+    let control = api.control.clone();
+    api.tasks.spawn(async move {
+        if answer.breaks(DELIVERED_AFTER).await {
+            note_delivery(&control, session, false);
+        }
+    });
 }
 
 fn request(body: CreateSession) -> Result<sessions::CreateSession, ApiError> {
@@ -83,11 +121,13 @@ fn request(body: CreateSession) -> Result<sessions::CreateSession, ApiError> {
         extension_id: body.extension_id,
         proxies: body.proxies,
         proxy_settings: body.proxy_settings,
+        idle_timeout: body.idle_timeout,
     };
     Ok(sessions::CreateSession {
         project: body.project_id.map(|id| project(&id)).transpose()?,
         region: body.region.unwrap_or_default(),
         timeout: body.timeout,
+        idle_timeout: body.idle_timeout,
         keep_alive: body.keep_alive.unwrap_or(false),
         user_metadata: body
             .user_metadata
@@ -97,6 +137,7 @@ fn request(body: CreateSession) -> Result<sessions::CreateSession, ApiError> {
         browser: options.browser(),
         needs: options.needs(),
         options: options.to_stored(),
+        call: None,
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use wharf_control::sessions::Capability;
-use wharf_domain::Viewport;
+use wharf_domain::{IdleTimeout, Viewport};
 use wharf_protocol::BrowserOptions;
 use wharf_store::sessions::Session as StoredSession;
 
@@ -26,6 +26,10 @@ pub(crate) struct SessionOptions {
     /// How proxies are spoken to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) proxy_settings: Option<ProxySettings>,
+    /// How long it may go without a byte from a client, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>)]
+    pub(super) idle_timeout: Option<IdleTimeout>,
 }
 
 /// How the browser is to be.

@@ -55,11 +55,11 @@ async fn creates_that_lose_their_workers_do_not_wait_for_each_other() -> anyhow:
     blocked(&watcher, 2).await?;
     first_held.execute(used_slots(first, 10)).await?;
     first_held.commit().await?;
-    blocked(&watcher, 2).await?;
+    blocked(&watcher, 1).await?;
     second_held.execute(used_slots(second, 10)).await?;
     second_held.commit().await?;
     while let Some(outcome) = creates.join_next().await {
-        assert!(outcome??.placement.is_none(), "both workers are full");
+        assert!(outcome??.place().is_none(), "both workers are full");
     }
     database.close().await
 }
@@ -80,7 +80,11 @@ async fn a_heartbeat_does_not_wait_for_a_create_that_waits_for_it() -> anyhow::R
         proxy: Bytes(1),
     };
     let mut heartbeat = database.store.system().await?;
-    assert!(workers::renew(&mut heartbeat, worker, Incarnation(1)).await?);
+    assert!(
+        workers::renew(&mut heartbeat, worker, Incarnation(1), false)
+            .await?
+            .is_some()
+    );
     let mut creates = JoinSet::new();
     spawn_create(&mut creates, &database.store, project);
     blocked(&database.superuser().await?, 1).await?;
@@ -90,6 +94,6 @@ async fn a_heartbeat_does_not_wait_for_a_create_that_waits_for_it() -> anyhow::R
     timeout(Duration::from_millis(500), merged).await??;
     heartbeat.commit().await?;
     let admission = creates.join_next().await.unwrap()??;
-    assert!(admission.placement.is_some());
+    assert!(admission.place().is_some());
     database.close().await
 }

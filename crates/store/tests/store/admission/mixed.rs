@@ -9,7 +9,7 @@ use wharf_store::sessions::{self, UsageReport};
 use wharf_store::{Store, StoreError, workers};
 use wharf_testkit::{Tenant, TestDatabase};
 
-use crate::fixture::{Dice, create, end, end_own, new_session, start};
+use crate::fixture::{Dice, create, end, end_own, new_session, place_waiting, start};
 
 const TASKS: usize = 16;
 const OPERATIONS: usize = 60;
@@ -19,7 +19,7 @@ const OPERATIONS: usize = 60;
 struct Placed {
     id: SessionId,
     project: ProjectId,
-    worker: WorkerId,
+    worker: Option<WorkerId>,
 }
 
 struct Actor {
@@ -37,11 +37,12 @@ impl Actor {
                 let project = self.projects[self.dice.below(self.projects.len())];
                 let new = new_session();
                 let admission = create(&self.store, project, &new).await?;
-                if let Some(placement) = admission.placement {
-                    let (id, worker) = (new.id, placement.worker);
+                if admission.stored.is_some() {
+                    let (id, worker) = (new.id, admission.place().map(|place| place.worker));
                     self.placed().push(Placed { id, project, worker });
                 }
             }
+            5 if self.dice.below(2) == 0 => drop(place_waiting(&self.store).await?),
             5 => self.heartbeat().await?,
             operation => {
                 let Some(Placed { id, project, .. }) = self.any() else {
@@ -71,11 +72,15 @@ impl Actor {
         let worker = self.workers[self.dice.below(self.workers.len())];
         let reports: Vec<_> = {
             let placed = self.placed();
-            let own = placed.iter().filter(|placed| placed.worker == worker);
+            let own = placed.iter().filter(|placed| placed.worker == Some(worker));
             own.map(|placed| report(placed.id)).collect()
         };
         let mut transaction = self.store.system().await?;
-        assert!(workers::renew(&mut transaction, worker, Incarnation(1)).await?);
+        assert!(
+            workers::renew(&mut transaction, worker, Incarnation(1), false)
+                .await?
+                .is_some()
+        );
         sessions::merge_usage(&mut transaction, worker, &reports).await?;
         Ok(transaction.commit().await?)
     }

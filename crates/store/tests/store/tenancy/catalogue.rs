@@ -2,7 +2,6 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 use wharf_domain::{Bytes, Generation, Millis, ProjectId};
-use wharf_store::Store;
 use wharf_store::sessions::{self, UsageReport};
 use wharf_testkit::{Tenant, TestDatabase};
 
@@ -34,7 +33,16 @@ async fn every_table_with_a_project_is_guarded_for_exactly_the_two_roles() -> an
     .fetch_all(&database.superuser().await?)
     .await?;
     let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["api_keys", "projects", "session_usage", "sessions"]);
+    let expected = [
+        "api_keys",
+        "projects",
+        "session_creations",
+        "session_events",
+        "session_usage",
+        "sessions",
+        "usage_ledger",
+    ];
+    assert_eq!(names, expected);
     for table in &tables {
         assert!(table.enabled && table.forced, "{table:?}");
         let column = if table.name == "projects" {
@@ -72,9 +80,9 @@ async fn the_two_roles_cannot_log_in_or_pass_the_guard() -> anyhow::Result<()> {
 async fn without_a_project_there_are_no_rows() -> anyhow::Result<()> {
     let database = TestDatabase::new().await?;
     let superuser = database.superuser().await?;
-    let project = populate(&database.store).await?;
+    let project = populate(&database).await?;
     let relations = relations_with_projects(&superuser).await?;
-    assert!(relations.len() >= 4, "{relations:?}");
+    assert!(relations.len() >= 7, "{relations:?}");
     for relation in &relations {
         let mut tenant = raw(&superuser, "wharf_tenant", Some(project)).await?;
         assert_eq!(count(&mut tenant, relation).await?, 1, "{relation}, own project");
@@ -96,7 +104,7 @@ async fn without_a_project_there_are_no_rows() -> anyhow::Result<()> {
 async fn the_owner_of_the_tables_sees_nothing_without_a_role() -> anyhow::Result<()> {
     let database = TestDatabase::new().await?;
     let superuser = database.superuser().await?;
-    let project = populate(&database.store).await?;
+    let project = populate(&database).await?;
     let tables = relations_with_projects(&superuser).await?;
     // Rolled back at the end: roles belong to the whole server.
     let mut owner = superuser
@@ -125,7 +133,8 @@ async fn the_owner_of_the_tables_sees_nothing_without_a_role() -> anyhow::Result
 }
 
 /// A row in every table with a project.
-async fn populate(store: &Store) -> anyhow::Result<ProjectId> {
+async fn populate(database: &TestDatabase) -> anyhow::Result<ProjectId> {
+    let store = &database.store;
     let worker = Tenant::worker(store, "worker", 10).await?;
     let tenant = Tenant::create(store, "tenant", 10, 10).await?;
     let report = UsageReport {
@@ -139,6 +148,11 @@ async fn populate(store: &Store) -> anyhow::Result<ProjectId> {
     let mut transaction = store.system().await?;
     sessions::merge_usage(&mut transaction, worker, &[report]).await?;
     transaction.commit().await?;
+    let rest = "INSERT INTO usage_ledger (session_id, generation, entry, project_id, started_at, browser_ms, cpu_ms, proxy_bytes)
+                    SELECT id, 1, 1, project_id, now(), 1, 1, 1 FROM sessions;
+                INSERT INTO session_creations (session_id, project_id, api_key_id, body_hash, retry_count)
+                    SELECT id, project_id, id, sha256(''), 0 FROM sessions";
+    database.superuser().await?.execute(rest).await?;
     Ok(tenant.project)
 }
 

@@ -42,12 +42,24 @@ impl Actor {
             }
             2 => assert_eq!(sessions::get(&mut transaction, foreign).await?, None),
             3 => assert_eq!(
-                sessions::end_own(&mut transaction, foreign, EndReason::Killed).await?,
+                sessions::end_own(
+                    &mut transaction,
+                    foreign,
+                    EndReason::Killed,
+                    wharf_domain::Actor::ControlPlane
+                )
+                .await?,
                 None
             ),
             4 => assert!(!sessions::start(&mut transaction, foreign, Generation::FIRST).await?),
             5 => {
-                let ended = sessions::end_own(&mut transaction, own, EndReason::Released).await?;
+                let ended = sessions::end_own(
+                    &mut transaction,
+                    own,
+                    EndReason::Released,
+                    wharf_domain::Actor::ControlPlane,
+                )
+                .await?;
                 assert!(ended.is_none_or(|ended| ended.project == self.project));
             }
             6 => {
@@ -56,7 +68,13 @@ impl Actor {
             }
             // Dropped with a statement done: rolled back by the pool.
             7 => {
-                sessions::end_own(&mut transaction, own, EndReason::Killed).await?;
+                sessions::end_own(
+                    &mut transaction,
+                    own,
+                    EndReason::Killed,
+                    wharf_domain::Actor::ControlPlane,
+                )
+                .await?;
                 return Ok(());
             }
             _ => self.list(&mut transaction).await?,

@@ -23,7 +23,7 @@ const NOTE_PROJECT: &str = "
 async fn written(store: &Store, project: ProjectId) -> anyhow::Result<TenantTransaction> {
     let mut transaction = store.tenant(project).await?;
     let admission = sessions::create(&mut transaction, &new_session()).await?;
-    assert!(admission.is_some_and(|admission| admission.placement.is_some()));
+    assert!(admission.is_some_and(|admission| admission.place().is_some()));
     Ok(transaction)
 }
 

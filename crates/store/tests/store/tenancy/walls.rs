@@ -9,7 +9,16 @@ use wharf_testkit::{Tenant, TestDatabase};
 use crate::fixture::{contents, place, raw};
 
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
-const EVERYTHING: [&str; 5] = ["projects", "api_keys", "workers", "sessions", "session_usage"];
+const EVERYTHING: [&str; 8] = [
+    "projects",
+    "api_keys",
+    "workers",
+    "sessions",
+    "session_usage",
+    "session_events",
+    "usage_ledger",
+    "session_creations",
+];
 
 /// A session of somebody else's, and the project that wants it.
 struct Scene {
@@ -49,7 +58,13 @@ async fn no_function_of_the_store_reaches_another_projects_session() -> anyhow::
     let all = SessionFilter::default();
     assert_eq!(sessions::list(&mut stranger, &all, 100).await?, []);
     assert!(!sessions::start(&mut stranger, scene.session, Generation::FIRST).await?);
-    let ended = sessions::end_own(&mut stranger, scene.session, EndReason::Released).await?;
+    let ended = sessions::end_own(
+        &mut stranger,
+        scene.session,
+        EndReason::Released,
+        wharf_domain::Actor::ControlPlane,
+    )
+    .await?;
     assert_eq!(ended, None);
     let project = projects::get(&mut stranger).await?.unwrap();
     assert_eq!((project.id, project.active_sessions), (scene.stranger, 0));
@@ -73,6 +88,9 @@ async fn statements_without_a_condition_touch_only_ones_own_rows() -> anyhow::Re
     for (statement, rows) in [
         ("SELECT FROM sessions", 0),
         ("SELECT FROM session_usage", 0),
+        ("SELECT FROM session_events", 0),
+        ("SELECT FROM usage_ledger", 0),
+        ("UPDATE session_creations SET retry_count = 9", 0),
         ("SELECT FROM projects", 1),
         ("SELECT FROM api_keys", 1),
         ("UPDATE sessions SET region = 'nowhere'", 0),
@@ -114,6 +132,9 @@ async fn a_tenant_cannot_write_into_another_project() -> anyhow::Result<()> {
         "INSERT INTO projects SELECT * FROM projects".to_owned(),
         "INSERT INTO session_usage SELECT * FROM session_usage".to_owned(),
         "UPDATE api_keys SET revoked_at = now()".to_owned(),
+        "UPDATE workers SET draining = true".to_owned(),
+        "SELECT FROM control_plane".to_owned(),
+        "SELECT FROM reconcile_failures".to_owned(),
         "SELECT credential_hash FROM workers".to_owned(),
         "UPDATE workers SET last_seen_at = now()".to_owned(),
         "SELECT FROM organizations".to_owned(),

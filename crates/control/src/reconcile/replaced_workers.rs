@@ -10,7 +10,7 @@ use crate::{Control, Error};
 ///
 /// # Errors
 /// Postgres does not answer.
-pub(crate) async fn end_lost_sessions(control: &Control) -> Result<(), Error> {
+pub(crate) async fn end_sessions_of_replaced_workers(control: &Control) -> Result<(), Error> {
     let mut transaction = control.store.system().await?;
     let lost = sessions::of_replaced_workers(&mut transaction).await?;
     transaction.commit().await?;
