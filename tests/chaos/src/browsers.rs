@@ -43,7 +43,9 @@ pub fn running(workers: &[Pids]) -> Vec<BrowserProcess> {
         .filter_map(|pid| {
             let command = String::from_utf8(fs::read(format!("/proc/{pid}/cmdline")).ok()?).ok()?;
             let (owner, name) = browser(&command)?;
-            (owners.contains(&owner) && is_alive(pid)).then_some(BrowserProcess { pid, name })
+            // A helper between its fork and its exec still has its parent's command line, but leads no group.
+            let leads = group(pid) == Some(pid);
+            (leads && owners.contains(&owner) && is_alive(pid)).then_some(BrowserProcess { pid, name })
         })
         .collect()
 }

@@ -24,11 +24,21 @@ const ASKED_AT_ONCE: usize = 16;
 /// Of each kind of violation so many are told.
 const TOLD: usize = 10;
 
+/// What becomes of sessions that no client was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are left to end by themselves, at their deadline at the latest.
+    Wait,
+    /// They are released, for want of time.
+    Release,
+}
+
 /// Checks a fleet whose faults are over. Waits until every session has ended, or should have.
 pub async fn check(
     stage: &Stage,
     tenants: &[Tenant],
     log: &LoadLog,
+    unknown: Unknown,
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let entries = log.entries();
@@ -39,7 +49,7 @@ pub async fn check(
         .count();
     tell(outcome, log.violations());
     let settled = Instant::now();
-    let sessions = settle(stage, tenants, &acknowledged).await?;
+    let sessions = settle(stage, tenants, &acknowledged, unknown).await?;
     outcome.told(
         "time until every session had ended",
         format!("{:?}", settled.elapsed()),
@@ -84,12 +94,13 @@ async fn settle(
     stage: &Stage,
     tenants: &[Tenant],
     acknowledged: &HashMap<String, String>,
+    unknown: Unknown,
 ) -> anyhow::Result<Vec<AuditedSession>> {
     let clients = clients(stage, 0, tenants)?;
     for session in stage.audit.sessions().await? {
         let id = session.id.to_string();
         if let (false, Some(client)) = (session.is_terminal(), clients.get(&session.project.to_string()))
-            && acknowledged.contains_key(&id)
+            && (unknown == Unknown::Release || acknowledged.contains_key(&id))
         {
             stage::release(client, &id).await?;
         }

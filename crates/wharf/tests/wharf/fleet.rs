@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
-use wharf_testkit::{Addresses, Cdp, Fleet, FleetOptions, FleetWorker};
+use wharf_testkit::{Addresses, Cdp, Fleet, FleetOptions, FleetWorker, Wharf};
 
 use crate::{WHARF, processes};
 
@@ -249,4 +249,52 @@ async fn a_drained_worker_finishes_its_chromium_session_and_gets_no_more() -> an
     .await?;
     assert!(told.contains("wharf worker list"), "{told}");
     fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_further_worker_joins_an_up_and_its_chromium_is_reached() -> anyhow::Result<()> {
+    let up = Wharf::up(WHARF, &["--slots", "1"]).await?;
+    let file = |name: &str| up.data_dir().join(name).into_os_string();
+    let enroll = Command::new(WHARF)
+        .args(["worker", "enroll", "further", "--credential-file"])
+        .arg(file("further.credential"))
+        .arg("--data-dir")
+        .arg(up.data_dir())
+        .output()
+        .await?;
+    assert!(
+        enroll.status.success(),
+        "{}",
+        String::from_utf8_lossy(&enroll.stderr)
+    );
+    let mut worker = Command::new(WHARF)
+        .args([
+            "worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--slots",
+            "1",
+            "--control",
+            up.base_url(),
+        ])
+        .arg("--verifying-key")
+        .arg(file("verifying.key"))
+        .arg("--credential-file")
+        .arg(file("further.credential"))
+        .arg("--data-dir")
+        .arg(file("further"))
+        .kill_on_drop(true)
+        .spawn()?;
+    // The second waits until the further worker has registered.
+    for _ in 0..2 {
+        let body = json!({ "keepAlive": true });
+        let created = up.call(Method::POST, "/v1/sessions", Some(&body)).await?;
+        assert_eq!(created.status, 201, "{}", created.body);
+        let mut client = Cdp::connect(created.text("connectUrl")).await?;
+        assert_eq!(client.count_up().await?, 1);
+    }
+    worker.start_kill()?;
+    worker.wait().await?;
+    assert!(up.stop().await?.success());
+    Ok(())
 }
