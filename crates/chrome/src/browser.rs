@@ -69,13 +69,17 @@ impl Browser {
         self.sampler.clone()
     }
 
-    /// Sizes the first page: afterwards `innerWidth` and `innerHeight` are exactly these. For a browser that
-    /// was started before anybody knew the size.
+    /// Sizes the page that the browser started with: afterwards `innerWidth` and `innerHeight` are exactly these, and
+    /// the screen is as large as if the browser had been started so. For a browser that was started before anybody knew
+    /// the size.
+    ///
+    /// Success proves that browser and page answer, whether or not there was something to change: three round trips over
+    /// the pipe if not, two more and a layout if so.
     ///
     /// # Errors
-    /// See [`CdpError`].
+    /// See [`CdpError`]. Refused when the page is closed, and by an older Chromium that cannot change its screen.
     pub async fn set_viewport(&self, viewport: Viewport) -> Result<(), CdpError> {
-        ready::set_viewport(self.cdp(), viewport).await
+        ready::set_viewport(self.cdp(), &self.ready.page, viewport).await
     }
 
     /// Kills every process of the browser, waits until they are gone, and removes the folder: 20-40 ms.

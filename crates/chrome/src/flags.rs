@@ -96,12 +96,25 @@ const FIXED: &[&str] = &[
     "--mute-audio",
 ];
 
+/// The screen of a browser whose page has this size.
+pub(crate) fn screen_for(viewport: Viewport) -> Viewport {
+    Viewport {
+        width: viewport.width.max(SCREEN.width),
+        height: viewport
+            .height
+            .saturating_add(WINDOW_CHROME_HEIGHT)
+            .max(SCREEN.height),
+    }
+}
+
 /// The whole command line, without the binary.
 pub(crate) fn build(options: &FlagOptions<'_>) -> Vec<String> {
     let Viewport { width, height } = options.viewport;
     let outer_height = height.saturating_add(WINDOW_CHROME_HEIGHT);
-    let screen_width = width.max(SCREEN.width);
-    let screen_height = outer_height.max(SCREEN.height);
+    let Viewport {
+        width: screen_width,
+        height: screen_height,
+    } = screen_for(options.viewport);
     let mut flags: Vec<String> = FIXED.iter().map(|&flag| flag.to_owned()).collect();
     flags.push(format!("--user-data-dir={}", options.user_data.display()));
     flags.push(format!("--disk-cache-size={DISK_CACHE_SIZE}"));

@@ -6,6 +6,7 @@
 //!
 //! Linux only: process groups, pidfds and `/proc` are what "every trace" rests on.
 
+mod abandoned;
 mod account;
 mod binary;
 mod browser;

@@ -45,6 +45,19 @@ pub(crate) fn is_dying(pid: Pid) -> bool {
     std::fs::read_link(format!("/proc/{pid}/cwd")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
+/// Every process of the machine, or of our pid namespace.
+pub(crate) fn all() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid: &i32| pid > 0)
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
 /// The children of a process, whichever of its threads started or adopted them.
 pub(crate) fn children(pid: Pid) -> Vec<Pid> {
     children_below(Path::new(&format!("/proc/{pid}/task")))

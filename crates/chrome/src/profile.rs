@@ -1,5 +1,6 @@
 //! Where browsers keep their profiles: one fresh folder each, thrown away with the browser.
 
+use crate::abandoned;
 use crate::account::Account;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -42,7 +43,7 @@ pub enum ProfileError {
 
 /// The folder of this process for profiles, in memory where there is room and on disk where there is not.
 ///
-/// Creating one removes what a killed predecessor left: each root is locked by its owner for life.
+/// Creating one removes what a killed predecessor left, browsers and folders: each root is locked by its owner for life.
 #[derive(Debug)]
 pub struct ProfileRoot {
     memory: Option<OwnedDirectory>,
@@ -180,7 +181,7 @@ impl Drop for OwnedDirectory {
     }
 }
 
-/// Removes the directories of dead owners. Best effort: what cannot be removed now waits for the next start.
+/// Ends the browsers of dead owners, if any live, and removes their directories. Best effort: what cannot be removed now waits for the next start.
 fn sweep(parent: &Path) {
     let own_user = rustix::process::geteuid().as_raw();
     let Ok(entries) = std::fs::read_dir(parent) else {
@@ -194,6 +195,7 @@ fn sweep(parent: &Path) {
         let Some(_lock) = ours.then(|| lock(&entry.path())).flatten() else {
             continue;
         };
+        abandoned::end_processes(&entry.path());
         if let Err(error) = std::fs::remove_dir_all(entry.path()) {
             tracing::warn!(folder = %entry.path().display(), %error, "cannot remove abandoned profiles");
         }

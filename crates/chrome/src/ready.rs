@@ -1,7 +1,7 @@
 //! Bringing a started browser to the state a client may expect: one context, one page, the right size.
 
 use crate::cdp::{CdpError, CdpPipe};
-use crate::flags::Viewport;
+use crate::flags::{self, Viewport};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -53,66 +53,132 @@ struct Attached {
     session_id: String,
 }
 
-/// Waits for the browser and its first page, sizes the page, and answers the product name.
-pub(crate) async fn prepare(cdp: &CdpPipe, viewport: Viewport) -> Result<String, NotReady> {
-    let version: Version = call(cdp, "Browser.getVersion", json!({})).await?;
-    let pages = first_pages(cdp).await?;
-    let contexts: Contexts = call(cdp, "Target.getBrowserContexts", json!({})).await?;
-    match (pages.as_slice(), contexts.browser_context_ids.len()) {
-        ([page], 0) => set_viewport_of(cdp, page, viewport).await?,
-        (pages, contexts) => {
-            return Err(NotReady::Unexpected {
-                pages: pages.len(),
-                contexts,
-            });
-        }
-    }
-    Ok(version.product)
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Screens {
+    screen_infos: Vec<Screen>,
 }
 
-/// Sets the size of the first page's content.
-pub(crate) async fn set_viewport(cdp: &CdpPipe, viewport: Viewport) -> Result<(), CdpError> {
-    match pages(cdp).await?.first() {
-        Some(page) => set_viewport_of(cdp, page, viewport).await,
-        None => Ok(()),
+#[derive(Deserialize)]
+struct Screen {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Evaluated {
+    result: Value,
+}
+
+#[derive(Deserialize)]
+struct Value {
+    value: [u32; 4],
+}
+
+/// A browser in the state that a client may expect.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) product: String,
+    /// The target's id.
+    pub(crate) page: String,
+}
+
+/// Waits for the browser and its first page, and sizes the page.
+pub(crate) async fn prepare(cdp: &CdpPipe, viewport: Viewport) -> Result<Prepared, NotReady> {
+    let version: Version = call(cdp, "Browser.getVersion", json!({})).await?;
+    let mut pages = first_pages(cdp).await?;
+    let contexts: Contexts = call(cdp, "Target.getBrowserContexts", json!({})).await?;
+    let contexts = contexts.browser_context_ids.len();
+    let count = pages.len();
+    match (pages.pop(), count, contexts) {
+        (Some(page), 1, 0) => {
+            resize(cdp, &page, viewport).await?;
+            attached(cdp, &page, async |session| {
+                wait_for_size(cdp, session, viewport).await
+            })
+            .await?;
+            let product = version.product;
+            Ok(Prepared { product, page })
+        }
+        (_, pages, contexts) => Err(NotReady::Unexpected { pages, contexts }),
     }
+}
+
+/// Gives a page another size, and its screen the size that a launch with this size would have given it. The page
+/// itself tells when it is so: an answer means that browser and page live. Three round trips if nothing changes.
+pub(crate) async fn set_viewport(cdp: &CdpPipe, page: &str, viewport: Viewport) -> Result<(), CdpError> {
+    attached(cdp, page, async |session| {
+        let Viewport { width, height } = viewport;
+        let screen = flags::screen_for(viewport);
+        let [now_wide, now_high, screen_width, screen_height] = sizes(cdp, session).await?;
+        if (screen_width, screen_height) != (screen.width, screen.height) {
+            set_screen(cdp, session, screen).await?;
+        } else if (now_wide, now_high) == (width, height) {
+            return Ok(());
+        }
+        resize(cdp, page, viewport).await?;
+        wait_for_size(cdp, session, viewport).await
+    })
+    .await
 }
 
 /// The emulation domain would size the page for one client's session only, and the window not at all; this sizes
 /// the window so that its content has the asked size, whatever bars it shows.
-async fn set_viewport_of(cdp: &CdpPipe, page: &str, viewport: Viewport) -> Result<(), CdpError> {
+async fn resize(cdp: &CdpPipe, page: &str, viewport: Viewport) -> Result<(), CdpError> {
     let window: Window = call(cdp, "Browser.getWindowForTarget", json!({ "targetId": page })).await?;
     let size = json!({ "windowId": window.window_id, "width": viewport.width, "height": viewport.height });
-    cdp.call("Browser.setContentsSize", size).await?;
-    wait_for_size(cdp, page, viewport).await
+    cdp.call("Browser.setContentsSize", size).await.map(drop)
 }
 
-/// The answer to a resize comes before the page has heard of it, so the page itself is asked to tell.
-async fn wait_for_size(cdp: &CdpPipe, page: &str, viewport: Viewport) -> Result<(), CdpError> {
+async fn set_screen(cdp: &CdpPipe, session: &str, size: Viewport) -> Result<(), CdpError> {
+    let method = "Emulation.getScreenInfos";
+    let screens: Screens = call_session(cdp, Some(session), method, json!({})).await?;
+    // One that starts has one screen.
+    if let Some(screen) = screens.screen_infos.first() {
+        let update = json!({ "screenId": screen.id, "width": size.width, "height": size.height });
+        cdp.call_session(Some(session), "Emulation.updateScreen", update)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The page's inner size and its screen's.
+async fn sizes(cdp: &CdpPipe, session: &str) -> Result<[u32; 4], CdpError> {
+    let evaluate = json!({
+        "expression": "[innerWidth, innerHeight, screen.width, screen.height]",
+        "returnByValue": true,
+    });
+    let evaluated: Evaluated = call_session(cdp, Some(session), "Runtime.evaluate", evaluate).await?;
+    Ok(evaluated.result.value)
+}
+
+/// Attaches to the page for as long as `work` takes: afterwards nobody is attached to it.
+async fn attached(
+    cdp: &CdpPipe,
+    page: &str,
+    work: impl AsyncFnOnce(&str) -> Result<(), CdpError>,
+) -> Result<(), CdpError> {
+    let attach = json!({ "targetId": page, "flatten": true });
+    let attached: Attached = call(cdp, "Target.attachToTarget", attach).await?;
+    let done = work(&attached.session_id).await;
+    let detach = json!({ "sessionId": attached.session_id });
+    cdp.call("Target.detachFromTarget", detach).await?;
+    done
+}
+
+/// The answer to a resize comes before the page has heard of it, so the page itself is asked to tell. The event comes
+/// with the next frame only, the size itself up to 16 ms before it.
+async fn wait_for_size(cdp: &CdpPipe, session: &str, viewport: Viewport) -> Result<(), CdpError> {
     let Viewport { width, height } = viewport;
     let expression = format!(
         "new Promise(done => {{
-            const check = () => {{
-                if (innerWidth !== {width} || innerHeight !== {height}) return;
-                removeEventListener('resize', check);
-                done();
-            }};
-            addEventListener('resize', check);
+            const check = () => innerWidth === {width} && innerHeight === {height} ? done() : setTimeout(check, 1);
             check();
         }})"
     );
-    let attach = json!({ "targetId": page, "flatten": true });
-    let attached: Attached = call(cdp, "Target.attachToTarget", attach).await?;
     let evaluate = json!({ "expression": expression, "awaitPromise": true });
-    let sized = cdp
-        .call_session(Some(&attached.session_id), "Runtime.evaluate", evaluate)
-        .await;
-    cdp.call(
-        "Target.detachFromTarget",
-        json!({ "sessionId": attached.session_id }),
-    )
-    .await?;
-    sized.map(drop)
+    cdp.call_session(Some(session), "Runtime.evaluate", evaluate)
+        .await
+        .map(drop)
 }
 
 /// The pages, once there is one. New targets are announced only while discovery is on, and the page may have
@@ -153,7 +219,16 @@ async fn call<T: serde::de::DeserializeOwned>(
     method: &str,
     params: serde_json::Value,
 ) -> Result<T, CdpError> {
-    let answer = cdp.call(method, params).await?;
+    call_session(cdp, None, method, params).await
+}
+
+async fn call_session<T: serde::de::DeserializeOwned>(
+    cdp: &CdpPipe,
+    session: Option<&str>,
+    method: &str,
+    params: serde_json::Value,
+) -> Result<T, CdpError> {
+    let answer = cdp.call_session(session, method, params).await?;
     serde_json::from_str(answer.get()).map_err(|source| CdpError::Json {
         method: method.to_owned(),
         source,

@@ -4,7 +4,7 @@ use crate::cdp::{CdpError, CdpPipe};
 use crate::flags::Viewport;
 use crate::process::{BrowserExit, ExitEvent, ProcessGroup, Processes};
 use crate::profile::ProfileFolder;
-use crate::ready::{self, NotReady};
+use crate::ready::{self, NotReady, Prepared};
 use crate::spawner::{Spawned, Spawner};
 use crate::stderr::{self, DevtoolsEndpoint, StderrTail};
 use std::os::fd::OwnedFd;
@@ -40,6 +40,8 @@ pub(crate) struct Running {
 pub(crate) struct Ready {
     pub(crate) endpoint: DevtoolsEndpoint,
     pub(crate) product: String,
+    /// Its first page, as a target's id.
+    pub(crate) page: String,
 }
 
 #[derive(Debug)]
@@ -97,13 +99,17 @@ impl Running {
             cdp, announced, exit, ..
         } = self;
         let ready = async {
-            let product = match ready::prepare(cdp, viewport).await {
+            let Prepared { product, page } = match ready::prepare(cdp, viewport).await {
                 // A closed pipe means that the process ends; how it ends is the better news.
                 Err(NotReady::Cdp(CdpError::Closed)) => std::future::pending().await,
                 prepared => prepared.map_err(Unready::Wrong)?,
             };
             match announced.await {
-                Ok(endpoint) => Ok(Ready { endpoint, product }),
+                Ok(endpoint) => Ok(Ready {
+                    endpoint,
+                    product,
+                    page,
+                }),
                 Err(_) => std::future::pending().await,
             }
         };

@@ -1,7 +1,7 @@
 //! What a browser uses: processor time and memory of its whole process tree.
 
 use crate::process::ProcessGroup;
-use crate::procfs::{self, Statm};
+use crate::procfs::{self, Stat, Statm};
 use rustix::process::Pid;
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -56,6 +56,21 @@ impl Sampler {
         }
     }
 
+    /// Processor time alone, as in [`Sample::cpu`], or `None` when the browser is gone. Blocks for 1-2 ms.
+    pub fn cpu(&self) -> Option<Duration> {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut ticks, mut alive) = (0, false);
+        for (_, stat) in self.processes() {
+            ticks += stat.ticks;
+            alive |= !stat.zombie;
+        }
+        if self.group.is_reaped() || !alive {
+            return None;
+        }
+        past.cpu = past.cpu.max(duration(ticks));
+        Some(past.cpu)
+    }
+
     /// Measures now, or answers `None` when the browser is gone.
     ///
     /// Blocks for file reads. The first sample walks every page of the browser: some 20 ms of processor time. While
@@ -64,16 +79,10 @@ impl Sampler {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         let mut memory = HashMap::new();
         let mut ticks = 0;
-        let mut waiting: Vec<Pid> = self.group.strays().collect();
-        waiting.push(self.group.leader());
-        // Parents before children: a child that ends in between is then missed once, and counted in its parent's
-        // time at the next sample. The other way round it would be counted twice.
-        while let Some(pid) = waiting.pop() {
-            let Some(stat) = procfs::stat(pid) else { continue };
+        for (pid, stat) in self.processes() {
             ticks += stat.ticks;
             if let (false, Some(pages)) = (stat.zombie, procfs::statm(pid)) {
                 memory.insert(pid, Memory::of(pid, pages, past.memory.get(&pid)));
-                waiting.extend(procfs::children(pid));
             }
         }
         if self.group.is_reaped() || memory.is_empty() {
@@ -85,6 +94,23 @@ impl Sampler {
             cpu: past.cpu,
             memory: past.memory.values().map(|memory| memory.bytes).sum(),
             processes: u32::try_from(past.memory.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The browser's processes, parents before children: a child that ends in between is then missed once, and
+    /// counted in its parent's time at the next sample. The other way round it would be counted twice.
+    fn processes(&self) -> impl Iterator<Item = (Pid, Stat)> {
+        let mut waiting: Vec<Pid> = self.group.strays().collect();
+        waiting.push(self.group.leader());
+        std::iter::from_fn(move || {
+            loop {
+                let pid = waiting.pop()?;
+                let Some(stat) = procfs::stat(pid) else { continue };
+                if !stat.zombie {
+                    waiting.extend(procfs::children(pid));
+                }
+                return Some((pid, stat));
+            }
         })
     }
 }

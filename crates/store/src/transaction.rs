@@ -10,6 +10,7 @@ use crate::{Store, StoreError};
 pub struct TenantTransaction {
     transaction: Transaction<'static, Postgres>,
     project: ProjectId,
+    holds_project: bool,
 }
 
 /// Sees every project's rows. For reconcilers, workers' reports and the administrator.
@@ -25,7 +26,28 @@ impl Store {
         // One round trip. A UUID's text holds nothing but hexadecimal digits and hyphens.
         let begin = format!("BEGIN; SET LOCAL ROLE wharf_tenant; SET LOCAL wharf.project = '{project}'");
         let transaction = self.pool.begin_with(AssertSqlSafe(begin)).await?;
-        Ok(TenantTransaction { transaction, project })
+        Ok(TenantTransaction {
+            transaction,
+            project,
+            holds_project: false,
+        })
+    }
+
+    /// The same, holding the project's row from the start: still one round trip.
+    ///
+    /// # Errors
+    /// Postgres does not answer.
+    pub async fn tenant_holding_project(&self, project: ProjectId) -> Result<TenantTransaction, StoreError> {
+        let begin = format!(
+            "BEGIN; SET LOCAL ROLE wharf_tenant; SET LOCAL wharf.project = '{project}'; \
+             SELECT FROM projects WHERE id = '{project}' FOR NO KEY UPDATE"
+        );
+        let transaction = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        Ok(TenantTransaction {
+            transaction,
+            project,
+            holds_project: true,
+        })
     }
 
     /// A transaction that speaks for the service itself.
@@ -43,6 +65,23 @@ impl TenantTransaction {
     /// The project that this transaction speaks for.
     pub const fn project(&self) -> ProjectId {
         self.project
+    }
+
+    /// Holds the project's row until the end of the transaction.
+    ///
+    /// A statement that locks a row and then updates it must begin when the row is held: begun earlier, it sees the
+    /// version of that time, and follows it to the newest twice. Two such statements can then wait for each other.
+    pub(crate) async fn hold_project(&mut self) -> Result<(), StoreError> {
+        if !self.holds_project {
+            sqlx::query!(
+                "SELECT 1 AS one FROM projects WHERE id = $1 FOR NO KEY UPDATE",
+                self.project.as_uuid()
+            )
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+            self.holds_project = true;
+        }
+        Ok(())
     }
 
     /// Keeps what was written.

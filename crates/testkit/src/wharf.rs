@@ -35,6 +35,7 @@ pub struct Wharf {
 
 impl Wharf {
     /// Starts `binary up` with a data directory of its own and these further arguments, and waits until it is ready.
+    /// Without browsers that wait for sessions, unless the arguments name `--warm`: most tests start none.
     pub async fn up(binary: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let data_dir = folder.path().join("data");
@@ -159,10 +160,15 @@ impl Wharf {
 /// `binary up` on any free port, without what a developer's shell may hold.
 fn command(binary: &str, data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
+    let cold: &[&str] = match arguments.contains(&"--warm") {
+        true => &[],
+        false => &["--warm", "0"],
+    };
     command
         .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data_dir)
         .args(arguments)
+        .args(cold)
         .env_remove("DATABASE_URL")
         // Nobody listens there: whatever asks the environment for a proxy on its way through the fleet is found out.
         .env("HTTP_PROXY", "http://127.0.0.1:9")

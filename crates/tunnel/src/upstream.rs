@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::handshake::has_token;
-use crate::socket;
+use crate::{hop, socket};
 
 /// For the connection and the answer together. Both ends are ours and near.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +53,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// Whether the far side is a worker that takes a client's bytes in a hop's chunks.
+    pub fn is_hop(&self) -> bool {
+        hop::names_hop(&self.headers)
+    }
+
     /// The answer to the client: the far side's, and nothing that was not asked for.
     pub fn switching_protocols(&self) -> Response<Body> {
         let mut response = Response::new(Body::empty());

@@ -13,6 +13,7 @@ use wharf_control::{Control, reconcile};
 use wharf_protocol::SigningKey;
 use wharf_store::{Store, StoreError, StoreOptions};
 
+use crate::durations::ControlDurations;
 use crate::role::{self, Running};
 use crate::serve::{self, Server, StopSignals};
 use crate::{control_plane, key_files};
@@ -37,6 +38,8 @@ pub(crate) struct ApiRole {
     /// right only behind a proxy that gives `/` to the gateways.
     #[arg(long, env = "WHARF_CONNECT_URL", value_parser = control_plane::connect_url)]
     connect_url: Option<Url>,
+    #[command(flatten)]
+    durations: ControlDurations,
 }
 
 impl ApiRole {
@@ -49,7 +52,7 @@ impl ApiRole {
 
     async fn start(self, listener: TcpListener, signing_key: SigningKey) -> anyhow::Result<ControlPlane> {
         let store = open(self.database_url, self.database_connections).await?;
-        let control = control_plane::control(store.clone(), signing_key);
+        let control = control_plane::control(store.clone(), signing_key, self.durations.timings());
         let api = control_plane::api(&control, self.connect_url)?;
         let address = serve::base_url(listener.local_addr()?);
         let server = serve::start(listener, wharf_api::router(api.clone(), Router::new()));

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use wharf_chrome::{BrowserBinary, Isolation, Launcher, LauncherOptions, ProfileRoot};
 use wharf_domain::Region;
+use wharf_worker::WarmOptions;
 
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
 const MEMORY_PER_SESSION: u64 = 512 << 20;
@@ -19,6 +21,13 @@ pub(crate) struct BrowserArguments {
     /// Sessions that can run at once; by default, one for each 512 MiB of the machine's memory.
     #[arg(long)]
     slots: Option<u32>,
+    /// Browsers that wait for a session, ready, so that a create takes milliseconds; 0 starts each when it is asked for.
+    /// By default, one a core and two at least, as far as an eighth of the free memory holds them at 256 MiB each.
+    #[arg(long, value_name = "N")]
+    warm: Option<u32>,
+    /// How many seconds a browser may wait before another takes its place.
+    #[arg(long, value_name = "SECONDS", default_value_t = WarmOptions::MAX_AGE.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    warm_age: u64,
     /// The Chromium to run; found on the machine without.
     #[arg(long, env = "WHARF_CHROMIUM")]
     chromium: Option<PathBuf>,
@@ -70,6 +79,15 @@ impl BrowserArguments {
         match self.regions.as_slice() {
             [] => Region::ALL.to_vec(),
             regions => regions.to_vec(),
+        }
+    }
+
+    /// Browsers that wait for a session.
+    pub(crate) fn warm(&self) -> WarmOptions {
+        let by_default = || wharf_worker::default_warm().min(self.slots());
+        WarmOptions {
+            size: self.warm.unwrap_or_else(by_default),
+            max_age: Duration::from_secs(self.warm_age),
         }
     }
 

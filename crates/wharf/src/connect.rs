@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wharf_control::Control;
+use wharf_control::{Control, Timings};
 use wharf_protocol::SigningKey;
 use wharf_store::{Store, StoreOptions};
 
@@ -47,6 +47,11 @@ impl Database {
     /// The use cases over that database. No worker is called and no token is signed by an administrator's command, so
     /// any key does.
     pub(crate) async fn control(self) -> anyhow::Result<Control> {
-        Ok(control_plane::control(self.open().await?, SigningKey::generate()))
+        let timings = Timings::default();
+        Ok(control_plane::control(
+            self.open().await?,
+            SigningKey::generate(),
+            timings,
+        ))
     }
 }

@@ -10,13 +10,13 @@ use wharf_protocol::SigningKey;
 use wharf_store::Store;
 
 /// The use cases over a database.
-pub(crate) fn control(store: Store, signing_key: SigningKey) -> Control {
+pub(crate) fn control(store: Store, signing_key: SigningKey, timings: Timings) -> Control {
     Control::new(ControlOptions {
         store,
         signing_key,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        timings: Timings::default(),
+        timings,
     })
 }
 

@@ -5,6 +5,7 @@ mod browsers;
 mod connect;
 mod control_plane;
 mod data_dir;
+mod durations;
 mod gateway;
 mod key;
 mod key_files;

@@ -23,6 +23,7 @@ use wharf_worker::{Worker, WorkerOptions};
 
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
+use crate::durations::{ControlDurations, SessionDurations};
 use crate::serve::{self, StopSignals};
 use crate::{control_plane, role};
 use database::LocalDatabase;
@@ -30,6 +31,8 @@ use local_workers::LocalWorkers;
 use running::Everything;
 
 const WORKER_NAME: &str = "local";
+/// What the worker could not report yet, in the data directory.
+pub(crate) const SPOOL: &str = "unreported.json";
 
 /// Run everything in one process.
 #[derive(Debug, Args)]
@@ -48,6 +51,10 @@ pub(crate) struct Up {
     connect_url: Option<Url>,
     #[command(flatten)]
     browsers: BrowserArguments,
+    #[command(flatten)]
+    durations: ControlDurations,
+    #[command(flatten)]
+    session_durations: SessionDurations,
 }
 
 impl Up {
@@ -74,7 +81,11 @@ impl Up {
         let database = LocalDatabase::open(self.database_url.as_deref(), data_dir).await?;
         let signing_key = data_dir.signing_key()?;
         let base_url = serve::base_url(listener.local_addr()?);
-        let control = control_plane::control(database.store.clone(), signing_key.clone());
+        let control = control_plane::control(
+            database.store.clone(),
+            signing_key.clone(),
+            self.durations.timings(),
+        );
         let (project, key) = bootstrap::project_and_key(&control, data_dir).await?;
         let (_, credential) = workers::enroll(&control, WORKER_NAME).await?;
         let local_workers = LocalWorkers::default();
@@ -113,9 +124,12 @@ impl Up {
             advertise: None,
             regions: self.browsers.regions(),
             slots: self.browsers.slots(),
+            warm: self.browsers.warm(),
             control: base_url.clone(),
             credential,
             verifying_key: signing_key.verifying_key().clone(),
+            rules: self.session_durations.rules(),
+            spool: Some(data_dir.join(SPOOL)),
             launcher: self.browsers.launcher(binary, &data_dir.join("browsers"))?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

@@ -13,6 +13,7 @@ use wharf_protocol::{ConnectVerifier, LaunchReply, LaunchRequest, Order, Release
 use crate::browser::Browsers;
 use crate::metric;
 use crate::registry::{Admission, Found, Registry};
+use crate::rules::SessionRules;
 use crate::session::{self, LaunchFailure};
 
 /// The worker's state.
@@ -27,6 +28,7 @@ pub(crate) struct Agent {
     pub(crate) ended: Notify,
     pub(crate) verifier: ConnectVerifier,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rules: SessionRules,
 }
 
 /// Why a request to launch led to no browser.
@@ -35,6 +37,8 @@ pub(crate) enum LaunchRefusal {
     Failure(LaunchFailure),
     /// A later launch of the session is known, or this one is over.
     Stale,
+    /// The worker takes no more launches.
+    Draining,
     /// The worker is being stopped.
     Stopping,
 }
@@ -45,6 +49,7 @@ impl Agent {
         slots: u32,
         verifier: ConnectVerifier,
         clock: Arc<dyn Clock>,
+        rules: SessionRules,
     ) -> Arc<Self> {
         metrics::gauge!(metric::SLOTS).set(slots);
         Arc::new(Self {
@@ -55,6 +60,7 @@ impl Agent {
             ended: Notify::new(),
             verifier,
             clock,
+            rules,
         })
     }
 
@@ -65,12 +71,16 @@ impl Agent {
     ) -> Result<LaunchReply, LaunchRefusal> {
         let session = match self.registry.admit(&request) {
             Admission::New(session) => {
-                self.tasks
-                    .spawn(session::run(Arc::clone(self), Arc::clone(&session), request));
+                self.tasks.spawn(session::supervise(
+                    Arc::clone(self),
+                    Arc::clone(&session),
+                    request,
+                ));
                 session
             }
             Admission::Present(session) => session,
             Admission::Stale => return Err(LaunchRefusal::Stale),
+            Admission::Draining => return Err(LaunchRefusal::Draining),
             Admission::Closed => return Err(LaunchRefusal::Stopping),
         };
         session.launched().await.map_err(LaunchRefusal::Failure)

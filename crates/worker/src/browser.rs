@@ -3,12 +3,13 @@
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use wharf_chrome::{BrowserExit, LaunchOptions, Launcher};
 use wharf_domain::{Bytes, Millis, with_causes};
 use wharf_protocol::LaunchRequest;
@@ -21,6 +22,11 @@ pub(crate) trait Browsers: Send + Sync + 'static {
         request: &LaunchRequest,
         within: Duration,
     ) -> BoxFuture<'static, Result<Box<dyn Browser>, String>>;
+
+    /// No launches are to come: takes away what waits for one, from this call on. Resolves when nothing is left.
+    fn retire(&self) -> BoxFuture<'static, ()> {
+        Box::pin(ready(()))
+    }
 }
 
 /// A browser that answers.
@@ -41,6 +47,8 @@ pub(crate) trait Browser: Send + Sync + 'static {
 pub(crate) trait Meter: Send + Sync + 'static {
     /// `None` once the browser is gone. Reads files of the kernel for some milliseconds.
     fn read(&self) -> Option<Reading>;
+    /// The CPU time alone, for which fewer files are read.
+    fn cpu(&self) -> Option<Millis>;
 }
 
 /// What a browser's processes use.
@@ -78,10 +86,7 @@ impl Browsers for Arc<Launcher> {
         let launcher = Self::clone(self);
         let options = LaunchOptions {
             name: format!("{}-{}", request.session, request.generation.0),
-            viewport: request.browser.viewport.map(|viewport| wharf_chrome::Viewport {
-                width: viewport.width(),
-                height: viewport.height(),
-            }),
+            viewport: request.browser.viewport.map(size),
             ignore_certificate_errors: request.browser.ignore_certificate_errors,
             deadline: within,
         };
@@ -108,16 +113,7 @@ impl Browser for wharf_chrome::Browser {
     }
 
     fn exited(&self) -> BoxFuture<'_, Exit> {
-        let mut exit = self.exit();
-        Box::pin(async move {
-            let exit = exit.wait_for(Option::is_some).await.map(|exit| *exit);
-            match exit.ok().flatten() {
-                Some(BrowserExit::Clean) => Exit::Clean,
-                Some(exit) => Exit::Crash(exit.to_string()),
-                // Only a browser that is being taken away is no longer watched.
-                None => pending().await,
-            }
-        })
+        Box::pin(end_of(self.exit()))
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
@@ -138,6 +134,25 @@ impl Browser for wharf_chrome::Browser {
     }
 }
 
+/// What the pool and a launch ask Chromium for.
+pub(crate) fn size(viewport: wharf_domain::Viewport) -> wharf_chrome::Viewport {
+    wharf_chrome::Viewport {
+        width: viewport.width(),
+        height: viewport.height(),
+    }
+}
+
+/// How Chromium ends by itself.
+pub(crate) async fn end_of(mut exit: watch::Receiver<Option<BrowserExit>>) -> Exit {
+    let exit = exit.wait_for(Option::is_some).await.map(|exit| *exit);
+    match exit.ok().flatten() {
+        Some(BrowserExit::Clean) => Exit::Clean,
+        Some(exit) => Exit::Crash(exit.to_string()),
+        // Only a browser that is being taken away is no longer watched.
+        None => pending().await,
+    }
+}
+
 impl Meter for wharf_chrome::Sampler {
     fn read(&self) -> Option<Reading> {
         let sample = self.sample()?;
@@ -145,5 +160,9 @@ impl Meter for wharf_chrome::Sampler {
             cpu: sample.cpu.into(),
             memory: Bytes(sample.memory),
         })
+    }
+
+    fn cpu(&self) -> Option<Millis> {
+        wharf_chrome::Sampler::cpu(self).map(Into::into)
     }
 }

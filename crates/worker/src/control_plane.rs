@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,8 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A call that did not lead to an answer of use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    #[error("the control plane does not answer: {}", with_causes(.0))]
-    Unreachable(reqwest::Error),
+    #[error("the control plane does not answer: {0}")]
+    Unreachable(String),
     #[error(
         "the control plane does not know this worker's credential; enroll the worker and start it with the new one"
     )]
@@ -29,15 +30,36 @@ pub(crate) enum CallError {
     Refused { status: StatusCode, body: String },
 }
 
-/// The control plane, as a worker sees it.
-#[derive(Debug, Clone)]
-pub(crate) struct ControlPlane {
+impl From<reqwest::Error> for CallError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(with_causes(&error))
+    }
+}
+
+/// The control plane, as a worker sees it. Tests put in another, with a network that can be cut.
+pub(crate) trait ControlPlane: Send + Sync + 'static {
+    /// Sent once, until it is answered.
+    fn register<'call>(
+        &'call self,
+        request: &'call RegisterRequest,
+    ) -> BoxFuture<'call, Result<RegisterReply, CallError>>;
+
+    /// Sent every few seconds.
+    fn heartbeat<'call>(
+        &'call self,
+        heartbeat: &'call Heartbeat,
+    ) -> BoxFuture<'call, Result<HeartbeatReply, CallError>>;
+}
+
+/// The control plane over HTTP.
+#[derive(Debug)]
+pub(crate) struct HttpControlPlane {
     http: reqwest::Client,
     base: Url,
     credential: WorkerCredential,
 }
 
-impl ControlPlane {
+impl HttpControlPlane {
     pub(crate) fn new(base: Url, credential: WorkerCredential) -> Self {
         let http = reqwest::Client::builder()
             // A proxy of the environment is for pages, not for the fleet: it would see keys and credentials.
@@ -54,14 +76,6 @@ impl ControlPlane {
         }
     }
 
-    pub(crate) async fn register(&self, request: &RegisterRequest) -> Result<RegisterReply, CallError> {
-        self.call(REGISTER_PATH, request).await
-    }
-
-    pub(crate) async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatReply, CallError> {
-        self.call(HEARTBEAT_PATH, heartbeat).await
-    }
-
     async fn call<Reply: DeserializeOwned>(
         &self,
         path: &str,
@@ -75,10 +89,9 @@ impl ControlPlane {
             .bearer_auth(self.credential.expose())
             .json(body)
             .send()
-            .await
-            .map_err(CallError::Unreachable)?;
+            .await?;
         match response.status() {
-            status if status.is_success() => response.json().await.map_err(CallError::Unreachable),
+            status if status.is_success() => Ok(response.json().await?),
             StatusCode::UNAUTHORIZED => Err(CallError::Unauthorized),
             StatusCode::CONFLICT => Err(CallError::Replaced),
             status => {
@@ -86,5 +99,21 @@ impl ControlPlane {
                 Err(CallError::Refused { status, body })
             }
         }
+    }
+}
+
+impl ControlPlane for HttpControlPlane {
+    fn register<'call>(
+        &'call self,
+        request: &'call RegisterRequest,
+    ) -> BoxFuture<'call, Result<RegisterReply, CallError>> {
+        Box::pin(self.call(REGISTER_PATH, request))
+    }
+
+    fn heartbeat<'call>(
+        &'call self,
+        heartbeat: &'call Heartbeat,
+    ) -> BoxFuture<'call, Result<HeartbeatReply, CallError>> {
+        Box::pin(self.call(HEARTBEAT_PATH, heartbeat))
     }
 }

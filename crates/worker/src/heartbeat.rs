@@ -1,4 +1,5 @@
-//! Reports everything the worker runs, every few seconds and whenever a session ends, and does what is answered.
+//! Reports everything the worker runs, every few seconds and whenever a session ends or a drain begins, and does what is
+//! answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const LAST_BEAT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Sends heartbeats.
 pub(crate) struct Reporter {
     pub(crate) agent: Arc<Agent>,
-    pub(crate) control: ControlPlane,
+    pub(crate) control: Arc<dyn ControlPlane>,
     pub(crate) incarnation: Incarnation,
     pub(crate) every: Duration,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -29,16 +30,18 @@ impl Reporter {
     /// Reports until stopped, or replaced.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut outage = Outage::default();
+        let mut draining = self.agent.registry.draining();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = sleep(jittered(self.every, &*self.entropy)) => {}
                 () = self.agent.ended.notified() => {}
+                Ok(()) = draining.changed() => {}
             }
             match self.beat().await {
                 Ok(reply) => {
                     outage.is_over();
-                    reply.orders.iter().for_each(|order| self.agent.obey(order));
+                    self.obey(&reply);
                 }
                 // Enrolling a worker anew takes its credential away: the process that shows the old one was replaced too.
                 Err(CallError::Replaced | CallError::Unauthorized) => {
@@ -59,16 +62,27 @@ impl Reporter {
             return;
         }
         match timeout(LAST_BEAT_TIMEOUT, self.beat()).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(reply)) => self.obey(&reply),
             Ok(Err(error)) => tracing::warn!(%error, "the last heartbeat was not taken: {error}"),
             Err(_) => tracing::warn!("the last heartbeat was not answered within {LAST_BEAT_TIMEOUT:?}"),
+        }
+    }
+
+    fn obey(&self, reply: &HeartbeatReply) {
+        reply.orders.iter().for_each(|order| self.agent.obey(order));
+        let registry = &self.agent.registry;
+        if registry.set_draining(|draining| draining.operator = reply.drain) {
+            match reply.drain {
+                true => tracing::info!("an operator drains this worker: it takes no more sessions"),
+                false => tracing::info!("an operator has taken the drain back"),
+            }
         }
     }
 
     async fn beat(&self) -> Result<HeartbeatReply, CallError> {
         let heartbeat = Heartbeat {
             incarnation: self.incarnation,
-            draining: false,
+            draining: self.agent.registry.draining().borrow().is_on(),
             sessions: self.agent.registry.observe(),
         };
         self.control.heartbeat(&heartbeat).await

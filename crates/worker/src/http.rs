@@ -68,7 +68,7 @@ async fn connect(State(calls): State<Calls>, request: Request<Body>) -> Response
     // Without a token, an empty one: forged.
     let token = token.map(|(_, token)| token.into_owned()).unwrap_or_default();
     Tap::new(calls.agent)
-        .connect(&ConnectToken::from_client(token), request)
+        .connect_from_gateway(&ConnectToken::from_client(token), request)
         .await
 }
 
@@ -87,6 +87,10 @@ fn refuse(refusal: LaunchRefusal) -> Response<Body> {
         LaunchRefusal::Stale => (
             StatusCode::CONFLICT,
             "a later launch of the session is known here, or this one is over".to_owned(),
+        ),
+        LaunchRefusal::Draining => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the worker is draining; use another".to_owned(),
         ),
         LaunchRefusal::Stopping => (
             StatusCode::SERVICE_UNAVAILABLE,

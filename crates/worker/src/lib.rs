@@ -7,14 +7,23 @@
 mod agent;
 mod browser;
 mod control_plane;
+mod drain;
 mod heartbeat;
 mod http;
 mod metric;
+mod pool;
 mod registry;
+mod rules;
 mod session;
+mod spool;
 mod tap;
 mod worker;
 
-pub use metric::{LAUNCH_SECONDS, SESSION_ENDS, SESSIONS, SLOTS, TUNNEL_BYTES};
+pub use metric::{
+    CLAIMS, LAUNCH_SECONDS, REFILL_SECONDS, SESSION_ENDS, SESSIONS, SLOTS, TUNNEL_BYTES, WARM_BROWSERS,
+    WARM_LOSSES,
+};
+pub use pool::{WarmOptions, default_warm};
+pub use rules::SessionRules;
 pub use tap::Tap;
 pub use worker::{Worker, WorkerError, WorkerOptions};

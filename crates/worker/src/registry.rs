@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use wharf_domain::{EndReason, Generation, SessionId};
 use wharf_protocol::{LaunchRequest, ObservedSession};
 
@@ -13,8 +14,17 @@ use crate::session::Session;
 const REMEMBERED: usize = 1_024;
 
 /// Sessions by id and generation. An ended one stays until the control plane has stored its end.
+///
+/// There is no limit to the ended ones: to drop an end is to lie about it. They cannot pile up either, because only the
+/// control plane starts sessions, and it places none on a worker that it has not heard for ten seconds: with it away,
+/// there are at most those that ran, and those that were launched in the last seconds.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(Mutex<Inner>);
+pub(crate) struct Registry {
+    inner: Mutex<Inner>,
+    /// How many sessions have not ended.
+    live: watch::Sender<usize>,
+    draining: watch::Sender<Draining>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -22,6 +32,21 @@ struct Inner {
     /// Oldest first.
     forgotten: VecDeque<(SessionId, Generation)>,
     closed: bool,
+}
+
+/// Who wants the worker to take no more launches.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Draining {
+    /// Its own process, which is to stop. Never taken back.
+    pub(crate) own: bool,
+    /// An operator, by way of the control plane.
+    pub(crate) operator: bool,
+}
+
+impl Draining {
+    pub(crate) const fn is_on(self) -> bool {
+        self.own || self.operator
+    }
 }
 
 /// What a request to launch meets.
@@ -33,6 +58,8 @@ pub(crate) enum Admission {
     Present(Arc<Session>),
     /// A later launch of the same session, or its own end.
     Stale,
+    /// A worker that takes no more launches.
+    Draining,
     /// A worker that is being stopped.
     Closed,
 }
@@ -57,6 +84,9 @@ impl Registry {
         if inner.closed {
             return Admission::Closed;
         }
+        if self.draining.borrow().is_on() {
+            return Admission::Draining;
+        }
         if inner
             .newest(request.session)
             .is_some_and(|newest| newest >= request.generation)
@@ -68,7 +98,40 @@ impl Registry {
         }
         let session = Arc::new(Session::new(request));
         inner.sessions.insert(key, Arc::clone(&session));
+        self.live.send_modify(|live| *live += 1);
         Admission::New(session)
+    }
+
+    /// A session that was admitted needs its worker no more.
+    pub(crate) fn one_is_over(&self) {
+        self.live.send_modify(|live| *live -= 1);
+    }
+
+    /// How many sessions have not ended.
+    pub(crate) fn live(&self) -> watch::Receiver<usize> {
+        self.live.subscribe()
+    }
+
+    pub(crate) fn draining(&self) -> watch::Receiver<Draining> {
+        self.draining.subscribe()
+    }
+
+    /// Changes who wants the worker to take no more launches; says whether that is a change. A launch that is being
+    /// admitted is counted before this returns.
+    pub(crate) fn set_draining(&self, change: impl FnOnce(&mut Draining)) -> bool {
+        let _admissions = self.inner();
+        self.draining.send_if_modified(|draining| {
+            let before = *draining;
+            change(draining);
+            *draining != before
+        })
+    }
+
+    /// The session that has been here longest of those that have not ended.
+    pub(crate) fn oldest(&self) -> Option<Arc<Session>> {
+        let inner = self.inner();
+        let live = inner.sessions.values().filter(|session| !session.has_ended());
+        live.min_by_key(|session| session.begun()).cloned()
     }
 
     /// The launch that a token is for.
@@ -122,7 +185,7 @@ impl Registry {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

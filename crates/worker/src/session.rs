@@ -2,11 +2,13 @@
 
 mod clients;
 mod end;
+mod last_byte;
 mod run;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,9 +18,10 @@ use wharf_protocol::{LaunchReply, LaunchRequest, ObservedSession, ObservedStatus
 
 use crate::browser::{Endpoint, Reading};
 
-pub(crate) use clients::ClientGuard;
 use clients::Clients;
-pub(crate) use run::run;
+pub(crate) use clients::{ClientGuard, Departure};
+pub(crate) use last_byte::LastByte;
+pub(crate) use run::supervise;
 
 /// A session that this worker starts, runs or has run.
 #[derive(Debug)]
@@ -26,8 +29,12 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) project: ProjectId,
     pub(crate) generation: Generation,
+    /// Whether it outlives its clients.
+    pub(crate) keep_alive: bool,
     /// When the launch was asked for.
     begun: Instant,
+    /// The last byte that any client sent.
+    last_byte: LastByte,
     clients: Clients,
     /// The first end that somebody ordered.
     ordered_end: watch::Sender<Option<EndReason>>,
@@ -55,6 +62,8 @@ struct State {
     phase: Phase,
     usage: Usage,
     running_since: Option<Instant>,
+    /// When the session ends at the latest, once its browser answers.
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -79,12 +88,15 @@ impl Session {
             phase: Phase::Starting,
             usage: Usage::default(),
             running_since: None,
+            deadline: None,
         };
         Self {
             id: request.session,
             project: request.project,
             generation: request.generation,
+            keep_alive: request.keep_alive,
             begun: Instant::now(),
+            last_byte: LastByte::now(),
             clients: Clients::default(),
             ordered_end: watch::Sender::new(None),
             launched: watch::Sender::new(None),
@@ -125,7 +137,14 @@ impl Session {
 
     /// Counts a client until its guard is dropped. `None` when the session's end has been decided.
     pub(crate) fn join(self: &Arc<Self>) -> Option<ClientGuard> {
-        ClientGuard::of(Arc::clone(self))
+        let guard = ClientGuard::of(Arc::clone(self))?;
+        self.touch(Instant::now());
+        Some(guard)
+    }
+
+    /// A client has sent something, at this moment.
+    pub(crate) fn touch(&self, moment: Instant) {
+        self.last_byte.touch(moment);
     }
 
     /// Cancelled when the session's end is decided: its tunnels are cut.
@@ -152,15 +171,28 @@ impl Session {
         matches!(self.state().phase, Phase::Ended(_))
     }
 
+    /// When the launch was asked for.
+    pub(crate) const fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// What is left of its time; `None` before its browser answers.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let deadline = self.state().deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
     #[cfg(test)]
     pub(crate) async fn wait_for_clients(&self, now: u32) {
         self.clients.wait_for(now).await;
     }
 
-    fn set_running(&self, endpoint: Endpoint) {
+    fn set_running(&self, endpoint: Endpoint, ready: Instant, deadline: Instant) {
+        self.touch(ready);
         let mut state = self.state();
         state.phase = Phase::Running(Arc::new(endpoint));
-        state.running_since = Some(Instant::now());
+        state.running_since = Some(ready);
+        state.deadline = Some(deadline);
     }
 
     fn set_ending(&self) {
@@ -174,6 +206,27 @@ impl Session {
 
     fn set_ended(&self, reason: EndReason) {
         self.state().phase = Phase::Ended(reason);
+    }
+
+    /// Ends what its task cannot end any more, and says for what reason.
+    fn abandon(&self) -> EndReason {
+        self.clients.close();
+        let ordered = *self.ordered_end.borrow();
+        let reason = match self.state().phase {
+            Phase::Ended(reason) => reason,
+            Phase::Starting => ordered.unwrap_or(EndReason::LaunchFailed),
+            Phase::Running(_) | Phase::Ending => ordered.unwrap_or(EndReason::BrowserCrashed),
+        };
+        self.set_ending();
+        self.set_ended(reason);
+        self.launched.send_if_modified(|launched| {
+            let first = launched.is_none();
+            launched.get_or_insert(Err(LaunchFailure::Failed(
+                "the worker failed while the browser was starting; its log says how".to_owned(),
+            )));
+            first
+        });
+        reason
     }
 
     fn record(&self, reading: Reading) {

@@ -1,5 +1,8 @@
 //! Lets clients into their sessions' browsers.
 
+mod browser_close;
+mod carry;
+mod frames;
 #[cfg(test)]
 mod tests;
 
@@ -11,10 +14,10 @@ use axum::response::IntoResponse;
 use wharf_protocol::{ConnectToken, InvalidToken, Scope};
 
 use crate::agent::Agent;
-use crate::metric;
 use crate::registry::Found;
-use crate::session::{ClientGuard, Door, Session};
-use wharf_tunnel::{Answer, ClientHandshake, Refusal, Traffic, Upstream};
+use crate::session::{Door, Session};
+use carry::Carried;
+use wharf_tunnel::{Answer, ClientHandshake, Refusal};
 
 /// How long a client should wait for a browser that is starting.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -33,7 +36,19 @@ impl Tap {
     /// The token is verified here too: a worker believes no gateway. 401 forged, 404 unknown session, 410 ended,
     /// 426 no WebSocket, 502 the browser does not answer, 503 not ready yet.
     pub async fn connect(&self, token: &ConnectToken, request: Request<Body>) -> Response<Body> {
-        self.admit(token, request)
+        self.admit(token, request, false)
+            .await
+            .unwrap_or_else(IntoResponse::into_response)
+    }
+
+    /// The same for a connection that may come from a remote gateway: one that speaks in a hop's chunks, says so.
+    pub(crate) async fn connect_from_gateway(
+        &self,
+        token: &ConnectToken,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let by_gateway = wharf_tunnel::names_hop(request.headers());
+        self.admit(token, request, by_gateway)
             .await
             .unwrap_or_else(IntoResponse::into_response)
     }
@@ -42,6 +57,7 @@ impl Tap {
         &self,
         token: &ConnectToken,
         mut request: Request<Body>,
+        by_gateway: bool,
     ) -> Result<Response<Body>, Refusal> {
         let session = self.session(token)?;
         let endpoint = match session.door() {
@@ -64,10 +80,17 @@ impl Tap {
             };
         // Only now is there a client: one that the browser would not take must not count as one that left.
         let guard = session.join().ok_or_else(ended)?;
-        let response = upstream.switching_protocols();
-        self.0
-            .tasks
-            .spawn(carry(session, guard, client.upgrade, upstream));
+        let mut response = upstream.switching_protocols();
+        if by_gateway {
+            wharf_tunnel::name_hop(response.headers_mut());
+        }
+        let carried = Carried {
+            session,
+            guard,
+            by_gateway,
+            rules: self.0.rules,
+        };
+        self.0.tasks.spawn(carried.run(client.upgrade, upstream));
         Ok(response)
     }
 
@@ -91,22 +114,6 @@ impl Tap {
             )),
         }
     }
-}
-
-/// Carries a client's bytes until it leaves, the browser ends, or the session does.
-async fn carry(
-    session: Arc<Session>,
-    guard: ClientGuard,
-    client: hyper::upgrade::OnUpgrade,
-    upstream: Upstream,
-) {
-    let traffic = Traffic::default();
-    tokio::select! {
-        side = wharf_tunnel::relay(client, upstream, &traffic) => guard.ended_by(side),
-        () = session.cut().cancelled() => drop(guard),
-    }
-    metrics::counter!(metric::TUNNEL_BYTES, "direction" => "up").increment(traffic.up());
-    metrics::counter!(metric::TUNNEL_BYTES, "direction" => "down").increment(traffic.down());
 }
 
 fn ended() -> Refusal {

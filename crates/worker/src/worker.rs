@@ -4,6 +4,7 @@
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,13 @@ use wharf_domain::{Clock, Entropy, Region, WorkerCredential};
 use wharf_protocol::{CallVerifier, ConnectVerifier, RegisterReply, RegisterRequest, VerifyingKey};
 
 use crate::agent::Agent;
-use crate::browser::Browsers;
-use crate::control_plane::{CallError, ControlPlane};
+use crate::control_plane::{CallError, ControlPlane, HttpControlPlane};
+use crate::drain;
 use crate::heartbeat::{Reporter, jittered};
 use crate::http::{self, Calls};
+use crate::pool::{Kernel, SpareBrowsers, WarmOptions, WarmPool};
+use crate::rules::SessionRules;
+use crate::spool::Spool;
 use crate::tap::Tap;
 
 /// How long a starting worker waits for its control plane, which may be starting as well.
@@ -42,12 +46,19 @@ pub struct WorkerOptions<L = Arc<Launcher>> {
     pub regions: Vec<Region>,
     /// How many sessions it runs at once.
     pub slots: u32,
+    /// How many browsers it has ready for them.
+    pub warm: WarmOptions,
     /// The control plane's base URL.
     pub control: Url,
     /// What the worker shows there.
     pub credential: WorkerCredential,
     /// The control plane's public key: calls and connect tokens are checked with it.
     pub verifying_key: VerifyingKey,
+    /// How long it waits for what.
+    pub rules: SessionRules,
+    /// A file for what the control plane has not acknowledged, so that this worker's next process can tell it. Its folder
+    /// is made if need be, and no other worker may use it. Without one, a killed worker's last report is its last heartbeat.
+    pub spool: Option<PathBuf>,
     /// Starts the browsers.
     pub launcher: L,
     /// The time of day: tokens and signatures end.
@@ -97,7 +108,8 @@ pub struct Worker {
     address: SocketAddr,
     stop_reports: CancellationToken,
     stop_server: CancellationToken,
-    /// The server and the reporter.
+    stop_spool: CancellationToken,
+    /// The server, the reporter and the spool's writer.
     tasks: JoinSet<()>,
 }
 
@@ -111,23 +123,42 @@ impl Worker {
         Self::start_with(options).await
     }
 
-    async fn start_with<L: Browsers>(options: WorkerOptions<L>) -> Result<Self, WorkerError> {
+    async fn start_with<L: SpareBrowsers>(options: WorkerOptions<L>) -> Result<Self, WorkerError> {
+        let control = HttpControlPlane::new(options.control.clone(), options.credential.clone());
+        Self::start_at(options, Arc::new(control)).await
+    }
+
+    async fn start_at<L: SpareBrowsers>(
+        options: WorkerOptions<L>,
+        control: Arc<dyn ControlPlane>,
+    ) -> Result<Self, WorkerError> {
         let (listener, address, advertised) = listen(&options).await?;
-        let control = ControlPlane::new(options.control.clone(), options.credential.clone());
+        let spool = options.spool.map(Spool::at);
         let request = RegisterRequest {
             address: advertised,
             regions: options.regions,
             slots: options.slots,
-            unreported: Vec::new(),
+            unreported: match &spool {
+                Some(spool) => spool.read().await,
+                None => Vec::new(),
+            },
         };
         let RegisterReply {
             worker,
             incarnation,
             heartbeat_every,
-        } = register(&control, &request, &options.control, &*options.entropy).await?;
+        } = register(&*control, &request, &options.control, &*options.entropy).await?;
 
         let verifier = ConnectVerifier::new(&options.verifying_key);
-        let agent = Agent::new(Box::new(options.launcher), options.slots, verifier, options.clock);
+        let entropy = Arc::clone(&options.entropy);
+        let browsers = WarmPool::start(options.launcher, options.warm, Box::new(Kernel), entropy);
+        let agent = Agent::new(
+            Box::new(browsers),
+            options.slots,
+            verifier,
+            options.clock,
+            options.rules,
+        );
         let calls = Calls {
             agent: Arc::clone(&agent),
             verifier: CallVerifier::new(&options.verifying_key),
@@ -141,7 +172,7 @@ impl Worker {
             entropy: options.entropy,
             replaced: CancellationToken::new(),
         });
-        let (stop_reports, stop_server) = (CancellationToken::new(), CancellationToken::new());
+        let [stop_reports, stop_server, stop_spool] = [(); 3].map(|()| CancellationToken::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(wharf_listener::serve(
             listener,
@@ -150,6 +181,11 @@ impl Worker {
             DRAIN_WITHIN,
         ));
         tasks.spawn(Arc::clone(&reporter).run(stop_reports.clone()));
+        if let Some(spool) = spool {
+            // A newer process has read the spool, and writes it.
+            let stop = (stop_spool.clone(), reporter.replaced.clone());
+            tasks.spawn(spool.keep(Arc::clone(&agent), stop));
+        }
         tracing::info!(%worker, incarnation = incarnation.0, "worker {worker} takes sessions on {}", request.address);
         Ok(Self {
             agent,
@@ -157,6 +193,7 @@ impl Worker {
             address,
             stop_reports,
             stop_server,
+            stop_spool,
             tasks,
         })
     }
@@ -177,18 +214,36 @@ impl Worker {
         self.reporter.replaced.cancelled().await;
     }
 
+    /// How many sessions start, run, or are being taken down.
+    pub fn sessions(&self) -> usize {
+        *self.agent.registry.live().borrow()
+    }
+
+    /// Takes no more launches from now on, tells the control plane so at once, and resolves when no session is left: in the
+    /// worst case after the longest session's time. Twice a minute the log says what is waited for. The worker goes on
+    /// running; [`Worker::shutdown`] is what comes next. To give up waiting, drop the future: launches stay refused.
+    pub async fn drain(&self) {
+        drain::drain(&self.agent.registry).await;
+    }
+
     /// Takes no more launches, ends every session as killed, waits until the browsers are gone, reports the ends once
     /// more, and stops.
     pub async fn shutdown(mut self) {
+        let retired = self.agent.browsers.retire();
         self.agent.registry.close();
         self.agent.tasks.close();
-        if timeout(END_WITHIN, self.agent.tasks.wait()).await.is_err() {
+        let ended = async {
+            self.agent.tasks.wait().await;
+            retired.await;
+        };
+        if timeout(END_WITHIN, ended).await.is_err() {
             tracing::error!(
                 "some browsers are still not gone after {END_WITHIN:?}; the worker stops without them"
             );
         }
         self.stop_reports.cancel();
         self.reporter.last_beat().await;
+        self.stop_spool.cancel();
         self.stop_server.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
@@ -196,6 +251,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        // It begins with the call.
+        drop(self.agent.browsers.retire());
         self.agent.registry.close();
     }
 }
@@ -215,7 +272,7 @@ async fn listen<L>(options: &WorkerOptions<L>) -> Result<(TcpListener, SocketAdd
 }
 
 async fn register(
-    control: &ControlPlane,
+    control: &dyn ControlPlane,
     request: &RegisterRequest,
     base: &Url,
     entropy: &dyn Entropy,

@@ -26,7 +26,7 @@ use wharf_protocol::{
     HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
     ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
 };
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{SessionRules, WarmOptions, Worker, WorkerOptions};
 
 fn worker_id() -> WorkerId {
     WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
@@ -73,8 +73,9 @@ fn launcher(profiles: &Path) -> Launcher {
     .unwrap()
 }
 
-fn launch_request() -> LaunchRequest {
-    let entropy = SeededEntropy::new(2);
+/// Tests run side by side and look for processes by their session's id: each has a seed of its own.
+fn launch_request(seed: u64) -> LaunchRequest {
+    let entropy = SeededEntropy::new(seed);
     LaunchRequest {
         session: SessionId::mint(&SystemClock, &entropy),
         project: ProjectId::mint(&SystemClock, &entropy),
@@ -120,14 +121,8 @@ fn token(key: &SigningKey, worker: &Worker, request: &LaunchRequest) -> ConnectT
 
 /// What the browser calls itself over CDP.
 async fn product(worker: &Worker, token: &ConnectToken) -> String {
-    let url = format!("ws://{}/connect?signingKey={}", worker.address(), token.expose());
-    let (mut socket, _) = connect_async(url).await.unwrap();
-    socket
-        .send(Message::text(r#"{"id":1,"method":"Browser.getVersion"}"#))
-        .await
-        .unwrap();
-    let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
-    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let mut socket = connect(worker, token).await;
+    let answer = command(&mut socket, "Browser.getVersion").await;
     socket.close(None).await.unwrap();
     answer["result"]["product"].as_str().unwrap().to_owned()
 }
@@ -167,26 +162,48 @@ fn folders_naming(text: &str, below: &Path) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_lives_on_a_real_chromium_and_leaves_nothing() {
-    let (key, profiles, id) = (SigningKey::generate(), tempfile::tempdir().unwrap(), worker_id());
-    let (control, mut heartbeats, _server) = control(id).await;
-    let worker = Worker::start(WorkerOptions {
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn connect(worker: &Worker, token: &ConnectToken) -> Socket {
+    let url = format!("ws://{}/connect?signingKey={}", worker.address(), token.expose());
+    connect_async(url).await.unwrap().0
+}
+
+/// The answer to a command without parameters.
+async fn command(socket: &mut Socket, method: &str) -> serde_json::Value {
+    let command = serde_json::json!({ "id": 1, "method": method });
+    socket.send(Message::text(command.to_string())).await.unwrap();
+    let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+async fn start(key: &SigningKey, profiles: &Path, control: Url) -> Worker {
+    Worker::start(WorkerOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: None,
         regions: vec![Region::default()],
         slots: 1,
+        warm: WarmOptions::of(0),
         control,
         credential: WorkerCredential::mint(&SeededEntropy::new(3)),
         verifying_key: key.verifying_key().clone(),
-        launcher: Arc::new(launcher(profiles.path())),
+        rules: SessionRules::default(),
+        spool: None,
+        launcher: Arc::new(launcher(profiles)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SeededEntropy::new(4)),
     })
     .await
-    .unwrap();
+    .unwrap()
+}
 
-    let request = launch_request();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_lives_on_a_real_chromium_and_leaves_nothing() {
+    let (key, profiles, id) = (SigningKey::generate(), tempfile::tempdir().unwrap(), worker_id());
+    let (control, mut heartbeats, _server) = control(id).await;
+    let worker = start(&key, profiles.path(), control).await;
+
+    let request = launch_request(20);
     let reply = launch(&worker, id, &key, &request).await;
     // A folder's name is cut to its end where the path to it is long.
     let session = format!("{}-{}", &request.session.to_string()[30..], request.generation.0);
@@ -207,5 +224,59 @@ async fn a_session_lives_on_a_real_chromium_and_leaves_nothing() {
     );
     assert_eq!(processes_naming(&session), [""; 0]);
     assert_eq!(folders_naming(&session, profiles.path()), [""; 0]);
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browser_close_of_a_session_that_is_kept_alive_leaves_it_and_its_page_alive() {
+    let (key, profiles, id) = (SigningKey::generate(), tempfile::tempdir().unwrap(), worker_id());
+    let (control, mut heartbeats, _server) = control(id).await;
+    let worker = start(&key, profiles.path(), control).await;
+    let request = LaunchRequest {
+        keep_alive: true,
+        connect_within: None,
+        ..launch_request(21)
+    };
+    launch(&worker, id, &key, &request).await;
+    let token = token(&key, &worker, &request);
+
+    let mut first = connect(&worker, &token).await;
+    let mut other = connect(&worker, &token).await;
+    let targets = command(&mut first, "Target.getTargets").await;
+    assert_eq!(targets["result"]["targetInfos"][0]["type"], "page", "{targets}");
+    assert_eq!(
+        command(&mut first, "Browser.close").await,
+        serde_json::json!({ "id": 1, "result": {} })
+    );
+    let Some(Ok(Message::Close(Some(frame)))) = first.next().await else {
+        panic!("no close frame")
+    };
+    assert_eq!(u16::from(frame.code), 1000);
+    assert!(
+        first.next().await.is_none(),
+        "and the connection is over in order"
+    );
+
+    // Neither the other client nor the next one notices; the page is the same.
+    assert_eq!(command(&mut other, "Target.getTargets").await, targets);
+    let mut again = connect(&worker, &token).await;
+    assert_eq!(command(&mut again, "Target.getTargets").await, targets);
+    assert!(heartbeats.try_recv().is_err(), "no end was reported");
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browser_close_of_another_session_ends_it_as_disconnected() {
+    let (key, profiles, id) = (SigningKey::generate(), tempfile::tempdir().unwrap(), worker_id());
+    let (control, mut heartbeats, _server) = control(id).await;
+    let worker = start(&key, profiles.path(), control).await;
+    let request = launch_request(22);
+    launch(&worker, id, &key, &request).await;
+    let mut client = connect(&worker, &token(&key, &worker, &request)).await;
+    command(&mut client, "Browser.close").await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended(&mut heartbeats))
+        .await
+        .unwrap();
+    assert_eq!(ended.status, ObservedStatus::Ended(EndReason::Disconnected));
     worker.shutdown().await;
 }

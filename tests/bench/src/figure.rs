@@ -35,6 +35,8 @@ pub enum Comparison {
     Difference,
     /// Wharf divided by the limit.
     Ratio,
+    /// Not at all: Wharf's own value counts.
+    Alone,
 }
 
 /// Whether a target is met.
@@ -60,8 +62,8 @@ pub struct Figure {
     pub samples: usize,
     /// Straight to the browser; `None` where the limit is itself straight.
     pub direct: Option<f64>,
-    /// What nothing in Wharf's place could beat on this machine.
-    pub limit: f64,
+    /// What nothing in Wharf's place could beat on this machine; `None` where Wharf stands alone.
+    pub limit: Option<f64>,
     /// The same through Wharf.
     pub wharf: f64,
     /// How the two are compared.
@@ -73,9 +75,11 @@ pub struct Figure {
 impl Figure {
     /// Wharf against the limit.
     pub fn compared(&self) -> f64 {
+        let limit = self.limit.unwrap_or(f64::NAN);
         match self.comparison {
-            Comparison::Difference => self.wharf - self.limit,
-            Comparison::Ratio => self.wharf / self.limit,
+            Comparison::Difference => self.wharf - limit,
+            Comparison::Ratio => self.wharf / limit,
+            Comparison::Alone => self.wharf,
         }
     }
 
@@ -97,7 +101,7 @@ pub fn sample(comparison: Comparison, limit: f64, wharf: f64, at_most: Option<f6
         unit: Unit::Milliseconds,
         samples: 20,
         direct: None,
-        limit,
+        limit: Some(limit),
         wharf,
         comparison,
         at_most,
@@ -127,6 +131,21 @@ mod tests {
         assert_eq!(
             sample(Comparison::Ratio, 1.0, 99.0, None).verdict(),
             Verdict::None
+        );
+    }
+
+    #[test]
+    fn alone_it_is_wharfs_own_value_that_counts() {
+        let figure = |comparison, wharf| Figure {
+            limit: None,
+            ..sample(comparison, 0.0, wharf, Some(6.0))
+        };
+        assert_eq!(figure(Comparison::Alone, 6.0).verdict(), Verdict::Met);
+        assert_eq!(figure(Comparison::Alone, 6.1).verdict(), Verdict::Missed);
+        assert_eq!(
+            figure(Comparison::Difference, 1.0).verdict(),
+            Verdict::Missed,
+            "nothing to compare with"
         );
     }
 

@@ -105,7 +105,7 @@ fn figure(name: &'static str, launches: &Launches, percent: usize, at_most: Opti
         unit: Unit::Milliseconds,
         samples: launches.bare.count(),
         direct: None,
-        limit: milliseconds(&launches.bare),
+        limit: Some(milliseconds(&launches.bare)),
         wharf: milliseconds(&launches.created),
         comparison: Comparison::Difference,
         at_most,

@@ -8,6 +8,7 @@ mod report;
 mod run;
 mod samples;
 mod tunnel;
+mod warm;
 mod wharf;
 mod wire;
 

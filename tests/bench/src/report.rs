@@ -92,7 +92,7 @@ struct Row<'a> {
     unit: Unit,
     samples: usize,
     direct: Option<f64>,
-    limit: f64,
+    limit: Option<f64>,
     wharf: f64,
     comparison: Comparison,
     compared: f64,
@@ -125,6 +125,7 @@ fn cells(figure: &Figure) -> [String; 9] {
     let compared = |value: f64| match figure.comparison {
         Comparison::Difference => format!("{value:+.1}"),
         Comparison::Ratio => format!("{value:.3} x"),
+        Comparison::Alone => format!("{value:.1}"),
     };
     let dash = || "-".to_owned();
     [
@@ -132,7 +133,7 @@ fn cells(figure: &Figure) -> [String; 9] {
         figure.unit.name().to_owned(),
         figure.samples.to_string(),
         figure.direct.map_or_else(dash, value),
-        value(figure.limit),
+        figure.limit.map_or_else(dash, value),
         value(figure.wharf),
         compared(figure.compared()),
         figure

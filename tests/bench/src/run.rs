@@ -12,13 +12,14 @@ use crate::figure::Figure;
 use crate::launch::{self, Bare};
 use crate::machine::Machine;
 use crate::report::Report;
+use crate::warm;
 use crate::wharf::{self, Wharf};
 use crate::wire::{self, Effort};
 
 /// How thoroughly to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Some two minutes.
+    /// Some four minutes.
     Full,
     /// Under a minute.
     Short,
@@ -37,6 +38,13 @@ pub enum Outcome {
 
 impl Form {
     fn launches(self) -> usize {
+        match self {
+            Form::Full => 100,
+            Form::Short => 20,
+        }
+    }
+
+    fn warm_creates(self) -> u32 {
         match self {
             Form::Full => 100,
             Form::Short => 20,
@@ -76,17 +84,19 @@ pub async fn run(form: Form, wharf: Option<PathBuf>, json: &Path) -> anyhow::Res
     let binary = wharf::binary(wharf)?;
     let began = SystemClock.now();
     let machine = Machine::look().await?;
-    let wharf = Wharf::start(&binary).await?;
-    let measured = tokio::select! {
-        measured = measure(&wharf, form) => Some(measured),
-        () = stop.next() => None,
+    // The limit of a launch is a launch, so here every session starts a browser.
+    let cold = Wharf::start(&binary, 0).await?;
+    let measured = until(&mut stop, measure(&cold, form)).await;
+    let Some(Findings { browser, mut figures }) = ended(cold, measured).await? else {
+        return Ok(Outcome::Interrupted);
     };
-    let stopped = wharf.stop().await;
-    let Some(measured) = measured else {
-        return stopped.map(|()| Outcome::Interrupted);
+    progress("creates with a browser that is ready");
+    let warm = Wharf::start(&binary, warm::BROWSERS).await?;
+    let measured = until(&mut stop, warm::measure(&warm, form.warm_creates())).await;
+    let Some(creates) = ended(warm, measured).await? else {
+        return Ok(Outcome::Interrupted);
     };
-    let Findings { browser, figures } = measured?;
-    stopped?;
+    figures.splice(0..0, creates);
     let report = Report {
         began,
         machine,
@@ -100,6 +110,25 @@ pub async fn run(form: Form, wharf: Option<PathBuf>, json: &Path) -> anyhow::Res
     } else {
         Outcome::Met
     })
+}
+
+/// `None` when somebody had enough first.
+async fn until<T>(
+    stop: &mut StopSignals,
+    measured: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        measured = measured => measured.map(Some),
+        () = stop.next() => Ok(None),
+    }
+}
+
+/// Ends Wharf whatever came out; what was measured is the better news of two failures.
+async fn ended<T>(wharf: Wharf, measured: anyhow::Result<Option<T>>) -> anyhow::Result<Option<T>> {
+    let stopped = wharf.stop().await;
+    let measured = measured?;
+    stopped?;
+    Ok(measured)
 }
 
 async fn measure(wharf: &Wharf, form: Form) -> anyhow::Result<Findings> {

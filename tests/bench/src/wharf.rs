@@ -19,11 +19,15 @@ const READY: &str = "Wharf is ready.";
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// A browser is gone 20-40 ms after its release.
-const IDLE_WITHIN: Duration = Duration::from_secs(10);
-const IDLE_ASKED_EVERY: Duration = Duration::from_millis(5);
+/// A browser is gone 20-40 ms after its release, and replaced a second later; a busy machine puts that off.
+const METRIC_WITHIN: Duration = Duration::from_secs(30);
+const METRIC_ASKED_EVERY: Duration = Duration::from_millis(5);
 /// Browsers that a worker has, as `/metrics` counts them.
-const SESSIONS_METRIC: &str = "wharf_worker_sessions ";
+const SESSIONS_METRIC: &str = "wharf_worker_sessions";
+/// Browsers that wait for a session.
+const WARM_METRIC: &str = "wharf_worker_warm_browsers";
+/// Sessions that got such a browser.
+const WARM_CLAIMS_METRIC: &str = "wharf_worker_claims_total{outcome=\"warm\"}";
 /// Lines of Wharf's log that an error quotes.
 const LAST_WORDS: usize = 20;
 
@@ -49,11 +53,11 @@ pub struct Session {
 }
 
 impl Wharf {
-    /// Starts `binary up` on a free port and waits until it is ready.
-    pub async fn start(binary: &Path) -> anyhow::Result<Wharf> {
+    /// Starts `binary up` on a free port, with this many browsers that wait for sessions, and waits until it can be used.
+    pub async fn start(binary: &Path, warm: u32) -> anyhow::Result<Wharf> {
         let folder = tempfile::tempdir()?;
         let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
-        let mut process = spawn(binary, &folder)?;
+        let mut process = spawn(binary, &folder, warm)?;
         let stdout = process.stdout.take().context("standard output is a pipe")?;
         let mut lines = BufReader::new(stdout).lines();
         let ready = timeout(START_WITHIN, ready(&mut lines, &folder)).await;
@@ -101,9 +105,17 @@ impl Wharf {
         let path = format!("/v1/sessions/{}", session.id);
         let (status, body) = self.post(&path, &json!({ "status": "REQUEST_RELEASE" })).await?;
         ensure!(status.is_success(), "a session was not released: {status} {body}");
-        timeout(IDLE_WITHIN, self.idle())
-            .await
-            .context("a released browser does not end")?
+        self.reaches(SESSIONS_METRIC, 0).await
+    }
+
+    /// Waits until this many browsers wait for a session.
+    pub async fn is_warm(&self, browsers: u32) -> anyhow::Result<()> {
+        self.reaches(WARM_METRIC, browsers).await
+    }
+
+    /// How many sessions got a browser that had waited.
+    pub async fn warm_claims(&self) -> anyhow::Result<u32> {
+        self.metric(WARM_CLAIMS_METRIC).await
     }
 
     /// Ends Wharf as Ctrl-C does, and waits until it is gone with everything it started.
@@ -117,21 +129,27 @@ impl Wharf {
         Ok(())
     }
 
-    async fn idle(&self) -> anyhow::Result<()> {
-        let mut ticks = interval(IDLE_ASKED_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let answer = self.http.get(format!("{}/metrics", self.base_url)).send().await?;
-            let metrics = answer.error_for_status()?.text().await?;
-            let sessions = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix(SESSIONS_METRIC))
-                .context("wharf does not tell how many browsers it has")?;
-            if sessions == "0" {
-                return Ok(());
+    async fn reaches(&self, metric: &str, expected: u32) -> anyhow::Result<()> {
+        let reached = async {
+            let mut ticks = interval(METRIC_ASKED_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            while self.metric(metric).await? != expected {
+                ticks.tick().await;
             }
-        }
+            Ok(())
+        };
+        timeout(METRIC_WITHIN, reached).await.with_context(|| {
+            format!(
+                "{metric} does not become {expected}\n{}",
+                last_words(&self.folder)
+            )
+        })?
+    }
+
+    /// A metric's value; 0 before it is first set.
+    async fn metric(&self, name: &str) -> anyhow::Result<u32> {
+        let answer = self.http.get(format!("{}/metrics", self.base_url)).send().await?;
+        metric(&answer.error_for_status()?.text().await?, name)
     }
 
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
@@ -146,10 +164,11 @@ impl Wharf {
     }
 }
 
-fn spawn(binary: &Path, folder: &TempDir) -> anyhow::Result<Child> {
+fn spawn(binary: &Path, folder: &TempDir, warm: u32) -> anyhow::Result<Child> {
     Command::new(binary)
         .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data_dir(folder))
+        .args(["--warm", &warm.to_string()])
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -207,6 +226,16 @@ fn value(env: &str, name: &str) -> anyhow::Result<String> {
         .with_context(|| format!("wharf up did not tell its {name}"))
 }
 
+fn metric(text: &str, name: &str) -> anyhow::Result<u32> {
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .unwrap_or("0");
+    value
+        .parse()
+        .with_context(|| format!("{name} is {value:?}, which is no count"))
+}
+
 fn data_dir(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
@@ -230,6 +259,15 @@ mod tests {
         let env = "A_KEY=one\nKEY=two=2\n";
         assert_eq!(value(env, "KEY").unwrap(), "two=2");
         assert!(value(env, "KE").is_err());
+    }
+
+    #[test]
+    fn a_metric_is_found_by_its_whole_name_and_labels() {
+        let text = "# TYPE a gauge\na_b 7\na 2\nc{d=\"e\"} 3\n";
+        assert_eq!(metric(text, "a").unwrap(), 2);
+        assert_eq!(metric(text, "c{d=\"e\"}").unwrap(), 3);
+        assert_eq!(metric(text, "c").unwrap(), 0);
+        assert!(metric("a x", "a").is_err());
     }
 
     #[test]

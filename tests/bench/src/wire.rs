@@ -212,7 +212,7 @@ fn figure(name: &'static str, unit: Unit, times: &Times, value: impl Fn(&Samples
         unit,
         samples: times.direct.count(),
         direct: Some(value(&times.direct)),
-        limit: value(&times.tunnel),
+        limit: Some(value(&times.tunnel)),
         wharf: value(&times.wharf),
         comparison: Comparison::Ratio,
         at_most: None,
@@ -249,7 +249,7 @@ mod tests {
         let figure = rate("pipelined", &times(100_000, 200_000, 400_000));
         assert_eq!(
             (figure.direct, figure.limit, figure.wharf),
-            (Some(40_000.0), 20_000.0, 10_000.0)
+            (Some(40_000.0), Some(20_000.0), 10_000.0)
         );
     }
 }

@@ -49,6 +49,44 @@ fn a_killed_predecessors_folders_are_swept_and_a_living_ones_are_not() {
     assert!(parent.path().join("somebody-elses").exists());
 }
 
+/// A process that works here, as a browser does in its folder.
+fn working_in(folder: &Path) -> std::process::Child {
+    let mut command = std::process::Command::new("sleep");
+    command.arg("600").current_dir(folder).spawn().unwrap()
+}
+
+#[test]
+fn a_browser_that_outlived_its_worker_is_killed_and_a_living_ones_is_not() {
+    use std::os::unix::process::ExitStatusExt;
+    let parent = tempfile::tempdir().unwrap();
+    let living = ProfileRoot::at(parent.path()).unwrap();
+    let folder = living.create("session-2", &Account::Own).unwrap();
+    let abandoned = parent.path().join("wharf-1");
+    std::fs::create_dir_all(abandoned.join("session-1/profile")).unwrap();
+    let mut orphans = [
+        working_in(&abandoned.join("session-1")),
+        working_in(&abandoned.join("session-1/profile")),
+    ];
+    let mut others = [
+        working_in(&abandoned),
+        working_in(folder.path()),
+        working_in(parent.path()),
+    ];
+
+    let _second = ProfileRoot::at(parent.path()).unwrap();
+    assert!(!abandoned.exists());
+    for orphan in &mut orphans {
+        // Already ended: the sweep has waited for it.
+        let status = orphan.try_wait().unwrap().expect("it still lives");
+        assert_eq!(status.signal(), Some(9));
+    }
+    for other in &mut others {
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_profile_link_to_elsewhere_is_not_followed() {
     let (parent, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -71,22 +71,41 @@ async fn the_viewport_is_exact() {
     }
 }
 
+/// Everything that a page can learn about its window.
+const WINDOW: &str = "[innerWidth, innerHeight, outerWidth, outerHeight, screenX, screenY, screen.width, \
+    screen.height, screen.availWidth, screen.availHeight, devicePixelRatio, document.visibilityState, history.length]";
+
 #[tokio::test]
-async fn a_running_browser_takes_another_viewport() {
+async fn a_running_browser_takes_any_viewport_and_looks_as_if_started_with_it() {
+    let lab = Lab::new();
+    let running = lab.launch().await;
+    let sizes = [(800, 600), (2560, 1440), (1920, 1080), (390, 844), (1280, 720)];
+    for (number, (width, height)) in sizes.into_iter().enumerate() {
+        let viewport = Viewport { width, height };
+        running.set_viewport(viewport).await.unwrap();
+        let seen = Page::first(&running).await.evaluate(WINDOW).await;
+
+        let started = LaunchOptions {
+            viewport: Some(viewport),
+            ..options(&format!("started-{number}"))
+        };
+        let started = lab.launcher.launch(started).await.unwrap();
+        assert_eq!(seen, Page::first(&started).await.evaluate(WINDOW).await);
+        assert_eq!((&seen[0], &seen[1]), (&json!(width), &json!(height)));
+        started.close().await;
+    }
+    running.close().await;
+}
+
+#[tokio::test]
+async fn sizing_leaves_nobody_attached() {
     let lab = Lab::new();
     let browser = lab.launch().await;
-    browser
-        .set_viewport(Viewport {
-            width: 800,
-            height: 600,
-        })
-        .await
-        .unwrap();
-    let seen = Page::first(&browser)
-        .await
-        .evaluate("[innerWidth, innerHeight]")
-        .await;
-    assert_eq!(seen, json!([800, 600]));
+    for (width, height) in [(1280, 720), (800, 600)] {
+        browser.set_viewport(Viewport { width, height }).await.unwrap();
+        let targets = call(&browser, "Target.getTargets", json!({})).await;
+        assert_eq!(targets["targetInfos"][0]["attached"], false, "{targets}");
+    }
     browser.close().await;
 }
 

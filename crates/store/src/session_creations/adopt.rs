@@ -22,12 +22,7 @@ pub async fn adopt(
 ) -> Result<Option<SessionId>, StoreError> {
     let project = transaction.project().as_uuid();
     // The first call may be in the middle of its statement: its row is visible once the project's is free.
-    sqlx::query!(
-        "SELECT 1 AS one FROM projects WHERE id = $1 FOR NO KEY UPDATE",
-        project
-    )
-    .fetch_optional(transaction.connection())
-    .await?;
+    transaction.hold_project().await?;
     let row = sqlx::query!(
         r#"
         UPDATE session_creations SET retry_count = $4

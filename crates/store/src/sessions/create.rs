@@ -88,7 +88,7 @@ struct Row {
 
 /// Admits, places and stores the session; `None` when the project is gone.
 ///
-/// Locking the project's row first makes concurrent creates of one project take turns, and each sees the counters that
+/// Holding the project's row first makes concurrent creates of one project take turns, and each sees the counters that
 /// the one before it left. Then the least loaded worker's row: the same order as in [`super::end`], so they cannot
 /// deadlock. A session for which no slot is left, or that lost the race for the last one, or before which others wait,
 /// is stored without a place: [`super::waiting`] lists it in its turn.
@@ -99,6 +99,7 @@ pub async fn create(
     transaction: &mut TenantTransaction,
     new: &NewSession,
 ) -> Result<Option<Admission>, StoreError> {
+    transaction.hold_project().await?;
     let row = sqlx::query_as!(
         Row,
         r#"
@@ -107,7 +108,7 @@ pub async fn create(
                    CASE WHEN window_started_at > now() - interval '60 s' THEN window_creates ELSE 0 END AS window_creates,
                    CASE WHEN window_started_at > now() - interval '60 s' THEN window_started_at ELSE now() END
                        AS window_started_at
-            FROM projects WHERE id = $1 FOR NO KEY UPDATE
+            FROM projects WHERE id = $1
         ),
         admitted AS (
             SELECT id, window_creates, window_started_at, coalesce($4, default_timeout_seconds) AS timeout_seconds

@@ -109,6 +109,14 @@ async fn run(
     reason: EndReason,
     actor: Actor,
 ) -> Result<Option<Ended>, StoreError> {
+    // Held before the statement begins, so that it sees the counters that count this session: Postgres checks a
+    // constraint on the row as the statement first saw it, and one from before the session got its slot says 0 - 1.
+    sqlx::query!(
+        "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
     // Of a lost worker nothing is known after its last report, and nothing is billed.
     let at_last_report = which.at_last_report || reason == EndReason::WorkerLost;
     let row = sqlx::query!(
@@ -122,8 +130,8 @@ async fn run(
             UPDATE sessions
             -- Not now(): that is when this transaction began, which may be before the session started. And never past the
             -- deadline: whoever was late to notice did not make the session longer.
-            SET ended_at = least(clock_timestamp(), expires_at,
-                    CASE WHEN $8 THEN started_at + coalesce((SELECT running_ms FROM usage), 0) * interval '1 ms' END),
+            SET ended_at = greatest(coalesce(started_at, created_at), least(clock_timestamp(), expires_at,
+                    CASE WHEN $8 THEN started_at + coalesce((SELECT running_ms FROM usage), 0) * interval '1 ms' END)),
                 status = $4, end_reason = $5, updated_at = clock_timestamp()
             WHERE id = $1 AND status IN ('PENDING', 'RUNNING')
                 AND project_id = coalesce($2, project_id) AND generation = coalesce($3, generation)

@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use tokio::time::timeout;
 use url::Url;
 use wharf_domain::{SystemClock, SystemEntropy, WorkerCredential};
 use wharf_worker::{Worker, WorkerOptions};
 
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
+use crate::durations::{SessionDurations, seconds};
 use crate::role::{self, Running};
 use crate::serve::StopSignals;
+use crate::up::SPOOL;
 use crate::{control_plane, key_files};
 
 /// Run browsers.
@@ -40,8 +44,13 @@ pub(crate) struct Run {
     /// A directory of this worker's own: profiles, and what could not be reported yet.
     #[arg(long, env = "WHARF_DATA_DIR", default_value = ".wharf-worker")]
     data_dir: PathBuf,
+    /// How long sessions may go on after this process was told to end. It takes no new ones meanwhile.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "21600")]
+    drain_within: Duration,
     #[command(flatten)]
     browsers: BrowserArguments,
+    #[command(flatten)]
+    durations: SessionDurations,
 }
 
 impl Run {
@@ -59,15 +68,21 @@ impl Run {
                 advertise: self.advertise,
                 regions: self.browsers.regions(),
                 slots: self.browsers.slots(),
+                warm: self.browsers.warm(),
                 control: self.control,
                 credential,
                 verifying_key,
+                rules: self.durations.rules(),
+                spool: Some(data_dir.join(SPOOL)),
                 launcher,
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
             })
             .await?;
-            Ok(RunningWorker(worker))
+            Ok(RunningWorker {
+                worker,
+                drain_within: self.drain_within,
+            })
         };
         role::run(signals, start).await
     }
@@ -96,20 +111,32 @@ fn host_and_port(text: &str) -> Result<String, String> {
     }
 }
 
-struct RunningWorker(Worker);
+struct RunningWorker {
+    worker: Worker,
+    drain_within: Duration,
+}
 
 impl Running for RunningWorker {
-    const STOPPING: &'static str = "sessions are ended, browsers closed";
+    const STOPPING: &'static str = "no new sessions are taken, those that run go on to their end";
 
     async fn failed(&mut self) -> anyhow::Error {
-        self.0.replaced().await;
+        self.worker.replaced().await;
         anyhow!(
             "a newer process of this worker has registered, or its credential was taken away by a new `wharf worker enroll`"
         )
     }
 
     async fn stop(self) -> anyhow::Result<()> {
-        self.0.shutdown().await;
+        let drained = tokio::select! {
+            drained = timeout(self.drain_within, self.worker.drain()) => drained.is_ok(),
+            // Its sessions are another process's, or lost: nobody waits for them.
+            () = self.worker.replaced() => true,
+        };
+        if !drained {
+            let left = self.worker.sessions();
+            tracing::warn!(left, "{left} sessions still run, and are ended now");
+        }
+        self.worker.shutdown().await;
         Ok(())
     }
 }

@@ -98,7 +98,7 @@ async fn limits_are_refused_with_what_they_are() -> anyhow::Result<()> {
     assert!(
         refused
             .message()
-            .contains("max concurrent sessions limit (limit 1, currently 1)"),
+            .contains("max concurrent sessions limit (limit 1, currently 1); the oldest that hold a place: "),
         "{}",
         refused.message()
     );
@@ -129,7 +129,9 @@ async fn limits_are_refused_with_what_they_are() -> anyhow::Result<()> {
         (429, &"0".parse()?)
     );
     assert!(
-        refused.message().contains("creation limit (limit 2 per minute)"),
+        refused
+            .message()
+            .contains("creation limit (limit 2 per minute, currently 2)"),
         "{}",
         refused.message()
     );

@@ -6,7 +6,9 @@ mod embedded;
 mod fleet;
 mod lifecycle;
 mod processes;
+mod repeated;
 mod tenancy;
+mod waiting;
 
 /// The binary under test.
 const WHARF: &str = env!("CARGO_BIN_EXE_wharf");

@@ -66,6 +66,8 @@ impl Victim {
     fn body(&self, operation: &Operation) -> Option<Value> {
         match operation.id.as_str() {
             "sessions_create" => Some(json!({ "projectId": self.project })),
+            // It names nobody: it ends the caller's own sessions, of which the stranger has none.
+            "sessions_release" => None,
             "sessions_update" => Some(json!({ "status": "REQUEST_RELEASE" })),
             _ if operation.method == Method::GET => None,
             _ => Some(json!({})),

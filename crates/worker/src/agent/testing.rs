@@ -24,12 +24,26 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn new(browsers: FakeBrowsers, slots: u32) -> Self {
+        Self::with_rules(browsers, slots, SessionRules::default())
+    }
+
+    pub(crate) fn with_rules(browsers: FakeBrowsers, slots: u32, rules: SessionRules) -> Self {
+        Self::with(Box::new(browsers.clone()), browsers, slots, rules)
+    }
+
+    /// With a launcher before the browsers.
+    pub(crate) fn with(
+        launcher: Box<dyn Browsers>,
+        browsers: FakeBrowsers,
+        slots: u32,
+        rules: SessionRules,
+    ) -> Self {
         let key = SigningKey::generate();
         let clock = Arc::new(ManualClock::starting_at(
             Timestamp::from_timestamp(1_000, 0).unwrap(),
         ));
         let verifier = ConnectVerifier::new(key.verifying_key());
-        let agent = Agent::new(Box::new(browsers.clone()), slots, verifier, clock.clone());
+        let agent = Agent::new(launcher, slots, verifier, clock.clone(), rules);
         Self {
             agent,
             browsers,

@@ -1,9 +1,7 @@
 //! Browsers that are played by a test.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 
@@ -24,6 +22,10 @@ struct Strings {
     alive: watch::Sender<u32>,
     /// Closing waits while it is set.
     stuck: watch::Sender<bool>,
+    /// Launches panic.
+    rotten: AtomicBool,
+    /// Whoever waits for an exit panics.
+    cursed: watch::Sender<bool>,
 }
 
 impl FakeBrowsers {
@@ -42,6 +44,8 @@ impl FakeBrowsers {
             launched: AtomicU32::new(0),
             alive: watch::Sender::new(0),
             stuck: watch::Sender::new(false),
+            rotten: AtomicBool::new(false),
+            cursed: watch::Sender::new(false),
         }))
     }
 
@@ -61,11 +65,24 @@ impl FakeBrowsers {
         self.0.exit.send_replace(Some(exit));
     }
 
+    pub(crate) fn panic_at_launch(&self) {
+        self.0.rotten.store(true, SeqCst);
+    }
+
+    pub(crate) fn panic_at_exit(&self) {
+        self.0.cursed.send_replace(true);
+    }
+
     pub(crate) fn use_up(&self, cpu: u64, memory: u64) {
         *self.0.reading.lock().unwrap() = Some(Reading {
             cpu: Millis(cpu),
             memory: Bytes(memory),
         });
+    }
+
+    /// Measuring hangs until the guard is dropped.
+    pub(crate) fn hold_readings(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.0.reading.lock().unwrap()
     }
 
     pub(crate) fn launched(&self) -> u32 {
@@ -75,6 +92,27 @@ impl FakeBrowsers {
     pub(crate) fn alive(&self) -> u32 {
         *self.0.alive.borrow()
     }
+
+    pub(crate) async fn wait_for_alive(&self, count: u32) {
+        self.0
+            .alive
+            .subscribe()
+            .wait_for(|alive| *alive == count)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn start(self) -> Result<FakeBrowser, String> {
+        let strings = self.0;
+        strings.launched.fetch_add(1, SeqCst);
+        released(&strings.held).await;
+        assert!(!strings.rotten.load(SeqCst), "the test wants a panic");
+        if let Some(reason) = strings.broken.lock().unwrap().clone() {
+            return Err(reason);
+        }
+        strings.alive.send_modify(|alive| *alive += 1);
+        Ok(FakeBrowser(Life(strings)))
+    }
 }
 
 async fn released(gate: &watch::Sender<bool>) {
@@ -83,25 +121,38 @@ async fn released(gate: &watch::Sender<bool>) {
 
 impl Browsers for FakeBrowsers {
     fn launch(&self, _: &LaunchRequest, _: Duration) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
-        let strings = Arc::clone(&self.0);
-        Box::pin(async move {
-            strings.launched.fetch_add(1, SeqCst);
-            released(&strings.held).await;
-            if let Some(reason) = strings.broken.lock().unwrap().clone() {
-                return Err(reason);
-            }
-            strings.alive.send_modify(|alive| *alive += 1);
-            Ok(Box::new(FakeBrowser(strings)) as Box<dyn Browser>)
-        })
+        let started = self.clone().start();
+        Box::pin(async { Ok(Box::new(started.await?) as Box<dyn Browser>) })
     }
 }
 
-struct FakeBrowser(Arc<Strings>);
+pub(crate) struct FakeBrowser(Life);
+
+/// A browser's life, which ends when it is dropped too.
+struct Life(Arc<Strings>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.alive.send_modify(|alive| *alive -= 1);
+    }
+}
+
+impl FakeBrowser {
+    pub(crate) fn ended(&self) -> impl Future<Output = Exit> + Send + 'static {
+        let (mut exit, mut cursed) = (self.0.0.exit.subscribe(), self.0.0.cursed.subscribe());
+        async move {
+            tokio::select! {
+                exit = exit.wait_for(Option::is_some) => exit.unwrap().clone().unwrap(),
+                _ = cursed.wait_for(|cursed| *cursed) => panic!("the test wants a panic"),
+            }
+        }
+    }
+}
 
 impl Browser for FakeBrowser {
     fn endpoint(&self) -> Endpoint {
         Endpoint {
-            address: self.0.endpoint,
+            address: self.0.0.endpoint,
             path: "/devtools/browser/secret".to_owned(),
         }
     }
@@ -111,24 +162,28 @@ impl Browser for FakeBrowser {
     }
 
     fn exited(&self) -> BoxFuture<'_, Exit> {
-        let mut exit = self.0.exit.subscribe();
-        Box::pin(async move { exit.wait_for(Option::is_some).await.unwrap().clone().unwrap() })
+        Box::pin(self.ended())
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(Self(Arc::clone(&self.0)))
+        Arc::new(FakeMeter(Arc::clone(&self.0.0)))
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            released(&self.0.stuck).await;
-            self.0.alive.send_modify(|alive| *alive -= 1);
+            released(&self.0.0.stuck).await;
         })
     }
 }
 
-impl Meter for FakeBrowser {
+struct FakeMeter(Arc<Strings>);
+
+impl Meter for FakeMeter {
     fn read(&self) -> Option<Reading> {
         *self.0.reading.lock().unwrap()
+    }
+
+    fn cpu(&self) -> Option<Millis> {
+        self.read().map(|reading| reading.cpu)
     }
 }

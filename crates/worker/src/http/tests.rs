@@ -155,3 +155,29 @@ async fn a_worker_says_that_it_is_healthy() {
         StatusCode::OK
     );
 }
+
+#[tokio::test]
+async fn a_draining_worker_refuses_launches_and_obeys_releases() {
+    let served = Served::new();
+    served.call(LAUNCH_PATH, &request(1)).await;
+    served
+        .staged
+        .agent
+        .registry
+        .set_draining(|draining| draining.own = true);
+    let (status, reply) = served.call(LAUNCH_PATH, &request(2)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply["message"], "the worker is draining; use another");
+    assert_ne!(reply["error"], REFUSED_FULL);
+
+    let LaunchRequest {
+        session, generation, ..
+    } = request(1);
+    let release = ReleaseRequest {
+        session,
+        generation,
+        reason: EndReason::Released,
+    };
+    assert_eq!(served.call(RELEASE_PATH, &release).await.0, StatusCode::OK);
+    assert_eq!(soon(served.staged.end_of(&request(1))).await, EndReason::Released);
+}

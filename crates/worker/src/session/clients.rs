@@ -3,22 +3,72 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::Session;
-use wharf_tunnel::Side;
 
 /// A session's clients, countable by all and watchable by its task.
 #[derive(Debug, Default)]
 pub(super) struct Clients(watch::Sender<Count>);
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) now: u32,
     /// All that ever came.
     pub(super) total: u32,
-    /// Which side ended the tunnel that ended last.
-    last_ended_by: Option<Side>,
+    /// How the last one went that went.
+    last: Option<Departure>,
+    /// Until when each client is expected back that was lost and has not come back, in order. Whoever comes in takes the
+    /// place of the first.
+    expected: Vec<Instant>,
     closed: bool,
+}
+
+/// How a client went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// It closed, broke off or died, or we sent it away.
+    Left,
+    /// Its browser ended the connection.
+    BrowserClosed,
+    /// Its gateway died or stops, or the network did: it is expected back until this moment.
+    Lost { until: Instant },
+}
+
+impl Count {
+    /// Whether nobody is here or expected back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.now == 0 && self.expected_until().is_none()
+    }
+
+    /// Until when somebody is expected back, if anybody is.
+    fn expected_until(&self) -> Option<Instant> {
+        let last = self.expected.iter().max().copied();
+        last.filter(|&until| until > Instant::now())
+    }
+
+    fn count_in(&mut self) {
+        self.now += 1;
+        self.total += 1;
+        self.forget_overdue();
+        if !self.expected.is_empty() {
+            self.expected.remove(0);
+        }
+    }
+
+    fn count_out(&mut self, departure: Departure) {
+        self.now -= 1;
+        self.last = Some(departure);
+        self.forget_overdue();
+        if let Departure::Lost { until } = departure {
+            self.expected.push(until);
+        }
+    }
+
+    fn forget_overdue(&mut self) {
+        let now = Instant::now();
+        self.expected.retain(|&until| until > now);
+    }
 }
 
 impl Clients {
@@ -35,8 +85,9 @@ impl Clients {
         self.0.send_modify(|count| count.closed = true);
     }
 
-    pub(super) fn count(&self) -> Count {
-        *self.0.borrow()
+    /// All that ever came.
+    pub(super) fn total(&self) -> u32 {
+        self.0.borrow().total
     }
 
     #[cfg(test)]
@@ -48,13 +99,23 @@ impl Clients {
             .unwrap();
     }
 
-    /// Resolves when there were clients and none is left, with the side that ended the last tunnel.
-    pub(super) async fn all_left(&self) -> Side {
+    /// Resolves when there were clients and none is left or expected back, with how the last one went.
+    pub(super) async fn all_left(&self) -> Departure {
         let mut count = self.0.subscribe();
-        let left = count.wait_for(|count| count.total > 0 && count.now == 0).await;
-        left.ok()
-            .and_then(|count| count.last_ended_by)
-            .unwrap_or(Side::Client)
+        loop {
+            let (last, expected_until) = match count.wait_for(|count| count.total > 0 && count.now == 0).await
+            {
+                Ok(count) => (count.last, count.expected_until()),
+                Err(_) => (None, None),
+            };
+            let Some(until) = expected_until else {
+                return last.unwrap_or(Departure::Left);
+            };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                _ = count.changed() => {}
+            }
+        }
     }
 }
 
@@ -62,36 +123,35 @@ impl Clients {
 #[derive(Debug)]
 pub(crate) struct ClientGuard {
     session: Arc<Session>,
-    ended_by: Side,
+    departure: Departure,
 }
 
 impl ClientGuard {
     pub(super) fn of(session: Arc<Session>) -> Option<Self> {
         let joined = session.clients.0.send_if_modified(|count| {
             if !count.closed {
-                count.now += 1;
-                count.total += 1;
+                count.count_in();
             }
             !count.closed
         });
         // Lazily: a guard that is made and dropped would count a client out that was never in.
         joined.then(|| Self {
             session,
-            ended_by: Side::Client,
+            departure: Departure::Left,
         })
     }
 
-    /// Says which side ended the tunnel; the client, if nobody says.
-    pub(crate) fn ended_by(mut self, side: Side) {
-        self.ended_by = side;
+    /// Says how the client went; it left, if nobody says.
+    pub(crate) fn depart(mut self, departure: Departure) {
+        self.departure = departure;
     }
 }
 
 impl Drop for ClientGuard {
     fn drop(&mut self) {
-        self.session.clients.0.send_modify(|count| {
-            count.now -= 1;
-            count.last_ended_by = Some(self.ended_by);
-        });
+        self.session
+            .clients
+            .0
+            .send_modify(|count| count.count_out(self.departure));
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Event {
     NobodyCame,
     /// The last client of a session that is not kept alive has left.
     AllLeft,
+    /// No client has sent anything for the session's idle time.
+    Idle,
 }
 
 /// Why a session ends that saw this event. A clean exit is a client's doing (`Browser.close`), if there was a client.
@@ -28,6 +30,7 @@ pub(super) fn reason(event: &Event, had_clients: bool) -> EndReason {
         Event::Deadline => EndReason::Timeout,
         Event::NobodyCame => EndReason::NeverConnected,
         Event::AllLeft => EndReason::Disconnected,
+        Event::Idle => EndReason::Idle,
     }
 }
 
@@ -48,6 +51,8 @@ mod tests {
             (Event::Deadline, true, EndReason::Timeout),
             (Event::NobodyCame, false, EndReason::NeverConnected),
             (Event::AllLeft, true, EndReason::Disconnected),
+            (Event::Idle, true, EndReason::Idle),
+            (Event::Idle, false, EndReason::Idle),
         ] {
             assert_eq!(
                 reason(&event, had_clients),

@@ -2,51 +2,91 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use wharf_domain::{EndReason, Millis};
 use wharf_protocol::{LaunchReply, LaunchRequest};
 
+use super::clients::{Count, Departure};
 use super::end::{self, Event};
 use super::{LaunchFailure, Session};
 use crate::agent::Agent;
 use crate::browser::{Browser, Exit, Meter};
 use crate::metric;
-use wharf_tunnel::Side;
+use crate::rules::{SessionRules, after};
 
-/// How long a launch waits for a slot: a session that has just ended gives its slot back only once its browser is gone.
-const SLOT_WAIT: Duration = Duration::from_secs(2);
-const SAMPLE_EVERY: Duration = Duration::from_secs(5);
-/// A dying process closes its sockets a moment before it can be seen to have died. When the browser's side of the last
-/// tunnel ends first, this is the time its exit has to show itself.
-const EXIT_WAIT: Duration = Duration::from_millis(100);
+/// Measuring takes some milliseconds.
+const LAST_SAMPLE_WITHIN: Duration = Duration::from_secs(1);
+/// The first sample walks every page of the browser, some 20 ms of a core's time, which at readiness would be taken from
+/// the answer to the create and from the client that connects.
+const FIRST_SAMPLE_AFTER: Duration = Duration::from_millis(500);
 
-/// Runs the session to its end. The slot is held until the browser is completely gone.
-pub(crate) async fn run(agent: Arc<Agent>, session: Arc<Session>, request: LaunchRequest) {
-    let Some(slot) = slot(&agent, &request).await else {
-        agent.registry.remove(&session);
-        session.launched.send_replace(Some(Err(LaunchFailure::Full)));
-        return;
-    };
-    let sessions = metrics::gauge!(metric::SESSIONS);
-    sessions.increment(1.0);
-    let reason = match start(&agent, &session, &request).await {
-        Ok(browser) => live(&session, browser, &request).await,
-        Err(reason) => reason,
-    };
-    session.set_ended(reason);
-    sessions.decrement(1.0);
-    drop(slot);
-    metrics::counter!(metric::SESSION_ENDS, "reason" => reason.name()).increment(1);
-    log_end(&session, reason);
+/// Runs the session to its end, whatever happens: a panic kills the browser, gives the slot back, and is an end too. Else
+/// the control plane would believe for ever in a session that nobody runs.
+pub(crate) async fn supervise(agent: Arc<Agent>, session: Arc<Session>, request: LaunchRequest) {
+    let outcome = AssertUnwindSafe(run(&agent, &session, &request)).catch_unwind();
+    match outcome.await {
+        Ok(Some(reason)) => log_end(&session, reason),
+        Ok(None) => {}
+        Err(_) => {
+            let reason = session.abandon();
+            tracing::error!(
+                session = %session.id, project = %session.project, generation = session.generation.0, %reason,
+                "the task of session {} panicked; its browser is killed and it ends, reason {reason}", session.id,
+            );
+            count_end(reason);
+        }
+    }
+    agent.registry.one_is_over();
     agent.ended.notify_one();
 }
 
+/// Runs the session, and says why it ended; `None` for one that got no slot. The slot is held until the browser is
+/// completely gone.
+async fn run(agent: &Agent, session: &Session, request: &LaunchRequest) -> Option<EndReason> {
+    let Some(_slot) = slot(agent, request).await else {
+        agent.registry.remove(session);
+        session.launched.send_replace(Some(Err(LaunchFailure::Full)));
+        return None;
+    };
+    let _running = Gauged::new();
+    let reason = match start(agent, session, request).await {
+        Ok(browser) => live(&agent.rules, session, browser, request).await,
+        Err(reason) => reason,
+    };
+    session.set_ended(reason);
+    count_end(reason);
+    Some(reason)
+}
+
+/// One more session in the gauge, until dropped.
+struct Gauged(metrics::Gauge);
+
+impl Gauged {
+    fn new() -> Self {
+        let sessions = metrics::gauge!(metric::SESSIONS);
+        sessions.increment(1.0);
+        Self(sessions)
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+fn count_end(reason: EndReason) {
+    metrics::counter!(metric::SESSION_ENDS, "reason" => reason.name()).increment(1);
+}
+
 async fn slot(agent: &Agent, request: &LaunchRequest) -> Option<OwnedSemaphorePermit> {
-    let wait = SLOT_WAIT.min(request.launch_within.into());
+    let wait = agent.rules.slot_wait.min(request.launch_within.into());
     let slot = timeout(wait, Arc::clone(&agent.slots).acquire_owned()).await;
     Some(slot.ok()?.expect("the slots are never closed"))
 }
@@ -73,7 +113,8 @@ async fn start(
                 took: took.into(),
             };
             log_start(session, &reply);
-            session.set_running(browser.endpoint());
+            let ready = Instant::now();
+            session.set_running(browser.endpoint(), ready, after(ready, request.timeout.into()));
             session.launched.send_replace(Some(Ok(reply)));
             Ok(browser)
         }
@@ -85,11 +126,16 @@ async fn start(
 }
 
 /// From the browser's readiness until it is gone.
-async fn live(session: &Session, browser: Box<dyn Browser>, request: &LaunchRequest) -> EndReason {
+async fn live(
+    rules: &SessionRules,
+    session: &Session,
+    browser: Box<dyn Browser>,
+    request: &LaunchRequest,
+) -> EndReason {
     let meter = browser.meter();
     let event = tokio::select! {
-        event = watch(session, &*browser, request) => event,
-        never = measure(session, &meter) => match never {},
+        event = watch(rules, session, &*browser, request) => event,
+        never = measure(rules, session, &meter) => match never {},
     };
     session.clients.close();
     session.set_ending();
@@ -100,19 +146,26 @@ async fn live(session: &Session, browser: Box<dyn Browser>, request: &LaunchRequ
         );
     }
     if !matches!(event, Event::Exited(_)) {
-        sample(session, &meter).await;
+        // The kernel lets nobody look into a process that hangs in it; the end must not wait for that.
+        let _ = timeout(LAST_SAMPLE_WITHIN, sample(session, &meter)).await;
     }
     browser.close().await;
-    end::reason(&event, session.clients.count().total > 0)
+    end::reason(&event, session.clients.total() > 0)
 }
 
 /// Waits for what ends the session.
-async fn watch(session: &Session, browser: &dyn Browser, request: &LaunchRequest) -> Event {
+async fn watch(
+    rules: &SessionRules,
+    session: &Session,
+    browser: &dyn Browser,
+    request: &LaunchRequest,
+) -> Event {
     let ready = Instant::now();
-    let deadline = ready + Duration::from(request.timeout);
-    let connect_by = request
-        .connect_within
-        .map(|within| ready + Duration::from(within));
+    let deadline = after(ready, request.timeout.into());
+    let connect_by = match request.connect_within {
+        Some(within) if !request.keep_alive => Some(after(ready, within.into())),
+        _ => None,
+    };
     loop {
         let event = tokio::select! {
             biased;
@@ -120,13 +173,14 @@ async fn watch(session: &Session, browser: &dyn Browser, request: &LaunchRequest
             exit = browser.exited() => Event::Exited(exit),
             () = sleep_until(deadline) => Event::Deadline,
             () = nobody_came(session, connect_by) => Event::NobodyCame,
-            exit = all_left(session, browser, request.keep_alive) => exit.map_or(Event::AllLeft, Event::Exited),
+            () = idle(session, request.idle_timeout) => Event::Idle,
+            exit = all_left(rules, session, browser) => exit.map_or(Event::AllLeft, Event::Exited),
         };
         // A client may have come in at the last moment; then it is not the end.
         let over = match event {
             Event::NobodyCame => session.clients.close_if(|count| count.total == 0),
-            Event::AllLeft => session.clients.close_if(|count| count.now == 0),
-            Event::Ordered(_) | Event::Exited(_) | Event::Deadline => true,
+            Event::AllLeft => session.clients.close_if(Count::is_empty),
+            Event::Ordered(_) | Event::Exited(_) | Event::Deadline | Event::Idle => true,
         };
         if over {
             return event;
@@ -145,24 +199,32 @@ async fn ordered_end(session: &Session) -> EndReason {
 
 async fn nobody_came(session: &Session, connect_by: Option<Instant>) {
     match connect_by {
-        Some(connect_by) if session.clients.count().total == 0 => sleep_until(connect_by).await,
+        Some(connect_by) if session.clients.total() == 0 => sleep_until(connect_by).await,
         _ => pending().await,
     }
 }
 
-/// Resolves when no client is left of a session that does not outlive them, with the browser's exit if that is why.
-async fn all_left(session: &Session, browser: &dyn Browser, keep_alive: bool) -> Option<Exit> {
-    if keep_alive {
-        return pending().await;
-    }
-    match session.clients.all_left().await {
-        Side::Client => None,
-        Side::Upstream => timeout(EXIT_WAIT, browser.exited()).await.ok(),
+/// A client that is connected but silent does not count, nor does what the browser sends.
+async fn idle(session: &Session, idle_timeout: Option<Millis>) {
+    match idle_timeout {
+        Some(wait) => session.last_byte.silent_for(wait.into()).await,
+        None => pending().await,
     }
 }
 
-async fn measure(session: &Session, meter: &Arc<dyn Meter>) -> Infallible {
-    let mut ticks = interval(SAMPLE_EVERY);
+/// Resolves when no client is left of a session that does not outlive them, with the browser's exit if that is why.
+async fn all_left(rules: &SessionRules, session: &Session, browser: &dyn Browser) -> Option<Exit> {
+    if session.keep_alive {
+        return pending().await;
+    }
+    match session.clients.all_left().await {
+        Departure::Left | Departure::Lost { .. } => None,
+        Departure::BrowserClosed => timeout(rules.exit_wait, browser.exited()).await.ok(),
+    }
+}
+
+async fn measure(rules: &SessionRules, session: &Session, meter: &Arc<dyn Meter>) -> Infallible {
+    let mut ticks = interval_at(Instant::now() + FIRST_SAMPLE_AFTER, rules.sample_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -190,7 +252,7 @@ fn log_start(session: &Session, reply: &LaunchReply) {
 
 fn log_end(session: &Session, reason: EndReason) {
     let usage = session.observe().usage;
-    let clients = session.clients.count().total;
+    let clients = session.clients.total();
     let failure = session
         .launched
         .borrow()

@@ -14,7 +14,6 @@ use crate::agent::LaunchRefusal;
 use crate::agent::testing::{Staged, request};
 use crate::browser::Exit;
 use crate::browser::testing::FakeBrowsers;
-use wharf_tunnel::Side;
 
 fn staged(slots: u32) -> Staged {
     Staged::new(FakeBrowsers::new(), slots)

@@ -1,5 +1,8 @@
 //! Clients of fake browsers, over real sockets. The client's half comes through the worker's own listener.
 
+mod gateways;
+mod rules;
+
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +16,7 @@ use super::*;
 use crate::agent::testing::{Staged, request, soon};
 use crate::browser::testing::FakeBrowsers;
 use crate::http::{Calls, router};
+use crate::rules::SessionRules;
 use wharf_listener::serve;
 use wharf_tunnel::testing::{Arrived, FarEnd, HANDSHAKE, Reply, SWITCHING, get, send};
 
@@ -30,7 +34,11 @@ impl Served {
     }
 
     async fn with_browser(browser: FarEnd) -> Self {
-        let staged = Staged::new(FakeBrowsers::at(browser.address), 8);
+        Self::with(browser, SessionRules::default()).await
+    }
+
+    async fn with(browser: FarEnd, rules: SessionRules) -> Self {
+        let staged = Staged::with_rules(FakeBrowsers::at(browser.address), 8, rules);
         let verifier = CallVerifier::new(SigningKey::generate().verifying_key());
         let worker = WorkerId::mint(&*staged.clock as &dyn Clock, &SeededEntropy::new(1));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,5 +1,10 @@
 //! A worker's start, reports and stop, against a control plane that is played by the test.
 
+mod drains;
+mod partitions;
+mod simulated;
+mod spools;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
@@ -127,21 +132,35 @@ fn clock() -> ManualClock {
 }
 
 async fn start(control: &Url) -> Result<(Worker, FakeBrowsers), WorkerError> {
+    start_warm(control, 0).await
+}
+
+async fn start_warm(control: &Url, warm: u32) -> Result<(Worker, FakeBrowsers), WorkerError> {
     let browsers = FakeBrowsers::new();
     let options = WorkerOptions {
+        warm: WarmOptions::of(warm),
+        ..options(control, &browsers)
+    };
+    let worker = soon(Worker::start_with(options)).await?;
+    Ok((worker, browsers))
+}
+
+fn options(control: &Url, browsers: &FakeBrowsers) -> WorkerOptions<FakeBrowsers> {
+    WorkerOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         advertise: None,
         regions: vec![Region::EuCentral1],
         slots: 2,
+        warm: WarmOptions::of(0),
         control: control.clone(),
         credential: WorkerCredential::mint(&SeededEntropy::new(2)),
         verifying_key: SigningKey::generate().verifying_key().clone(),
+        rules: SessionRules::default(),
+        spool: None,
         launcher: browsers.clone(),
         clock: Arc::new(clock()),
         entropy: Arc::new(SeededEntropy::new(3)),
-    };
-    let worker = soon(Worker::start_with(options)).await?;
-    Ok((worker, browsers))
+    }
 }
 
 fn order(request: &LaunchRequest, order: Order) -> SessionOrder {
@@ -260,4 +279,28 @@ async fn a_dropped_worker_leaves_no_browser() {
     drop(worker);
     soon(agent.ended.notified()).await;
     assert_eq!(browsers.alive(), 0);
+}
+
+/// Real time, and the real machine's pressure: a quarter of a second at rest, ten seconds at most.
+async fn warm(browsers: &FakeBrowsers, count: u32) {
+    let warm = browsers.wait_for_alive(count);
+    tokio::time::timeout(Duration::from_secs(20), warm).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_takes_the_browsers_away_that_wait() {
+    let control = StubControl::start(StatusCode::OK).await;
+    let (worker, browsers) = start_warm(&control.base, 1).await.unwrap();
+    warm(&browsers, 1).await;
+    worker.shutdown().await;
+    assert_eq!(browsers.alive(), 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_dropped_takes_them_away_as_well() {
+    let control = StubControl::start(StatusCode::OK).await;
+    let (worker, browsers) = start_warm(&control.base, 1).await.unwrap();
+    warm(&browsers, 1).await;
+    drop(worker);
+    soon(browsers.wait_for_alive(0)).await;
 }

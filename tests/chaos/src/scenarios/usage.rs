@@ -25,6 +25,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
         gateways: 1,
         fakes: 1,
         reals: 0,
+        warm: 0,
     };
     let stage = Stage::set(&conditions, crew).await?;
     let tenant = stage.tenant("usage", 1_000).await?;

@@ -159,3 +159,65 @@ async fn a_gateway_that_stops_cuts_its_tunnels() {
     assert_eq!(soon(far.stream.read(&mut [0; 8])).await.unwrap(), 0);
     assert_eq!(soon(client.read(&mut [0; 8])).await.unwrap(), 0);
 }
+
+/// The answer of a worker that takes a client's bytes in chunks.
+fn by_hop() -> String {
+    SWITCHING.replacen("\r\n\r\n", "\r\nx-wharf-hop: 1\r\n\r\n", 1)
+}
+
+#[tokio::test]
+async fn a_worker_that_asks_for_it_is_told_that_the_client_left() {
+    for killed in [false, true] {
+        let mut worker = FarEnd::answering(&by_hop()).await;
+        let served = Served::start().await;
+        let (mut client, mut far) = tunnel(&served, &mut worker).await;
+        assert!(far.head.contains("x-wharf-hop: 1"), "{}", far.head);
+        client.write_all(b"abc").await.unwrap();
+        let mut chunk = [0; 5];
+        soon(far.stream.read_exact(&mut chunk)).await.unwrap();
+        assert_eq!(&chunk, b"\0\x03abc");
+        if killed {
+            client.set_zero_linger().unwrap();
+        }
+        drop(client);
+        assert_eq!(soon(read_all(&mut far.stream)).await, b"\0\0\x01");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_asks_for_it_is_told_of_a_client_that_left_before_its_answer() {
+    let mut worker = FarEnd::answering(&by_hop()).await;
+    let served = Served::start().await;
+    let target = served.target(worker.address);
+    let mut client = TcpStream::connect(served.address).await.unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\n{HANDSHAKE}\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    client.set_zero_linger().unwrap();
+    drop(client);
+    let mut far = soon(worker.next()).await;
+    assert_eq!(soon(read_all(&mut far.stream)).await, b"\0\0\x01");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_says_so_and_passes_on_the_workers_last_words() {
+    let mut worker = FarEnd::answering(&by_hop()).await;
+    let served = Served::start().await;
+    let (client, mut far) = tunnel(&served, &mut worker).await;
+    let answering = async {
+        assert_eq!(read_all(&mut far.stream).await, b"\0\0\x02");
+        far.stream.write_all(b"closed with 1012").await.unwrap();
+        drop(far);
+    };
+    let ((), (), words) =
+        soon(async { tokio::join!(served.gateway.shutdown(), answering, read_all(client)) }).await;
+    assert_eq!(words, b"closed with 1012");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_does_not_wait_for_a_worker_that_hangs() {
+    let mut worker = FarEnd::answering(&by_hop()).await;
+    let served = Served::start().await;
+    let (mut client, _far) = tunnel(&served, &mut worker).await;
+    soon(served.gateway.shutdown()).await;
+    assert_eq!(soon(client.read(&mut [0; 8])).await.unwrap(), 0);
+}

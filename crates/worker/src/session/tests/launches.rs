@@ -148,3 +148,39 @@ async fn only_an_ended_session_is_forgotten() {
     staged.order(&request(1), Order::Forget);
     assert_eq!(staged.agent.registry.observe(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_the_browser_starts_is_a_failed_launch() {
+    let staged = staged(1);
+    staged.browsers.panic_at_launch();
+    let refused = staged.agent.launch(request(1)).await;
+    assert!(
+        matches!(&refused, Err(LaunchRefusal::Failure(LaunchFailure::Failed(reason))) if reason.contains("log")),
+        "{refused:?}"
+    );
+    assert_eq!(staged.end_of(&request(1)).await, EndReason::LaunchFailed);
+    assert_eq!(staged.agent.slots.available_permits(), 1);
+    assert_eq!(*staged.agent.registry.live().borrow(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draining_worker_launches_nothing_and_waits_for_what_runs() {
+    let staged = staged(2);
+    staged.agent.launch(request(1)).await.unwrap();
+    let drained = crate::drain::drain(&staged.agent.registry);
+    tokio::pin!(drained);
+    assert!(futures_util::poll!(&mut drained).is_pending());
+    assert_eq!(
+        staged.agent.launch(request(2)).await,
+        Err(LaunchRefusal::Draining)
+    );
+    assert!(
+        staged.agent.launch(request(1)).await.is_ok(),
+        "a repeated launch is no new one"
+    );
+    let begun = Instant::now();
+    drained.await;
+    assert_eq!(begun.elapsed().as_secs(), 300, "until its connect time");
+    assert_eq!(staged.end_of(&request(1)).await, EndReason::NeverConnected);
+    crate::drain::drain(&staged.agent.registry).await;
+}

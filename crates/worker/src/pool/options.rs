@@ -1,0 +1,64 @@
+//! What a browser that already runs can still be given, and what it must be started with.
+
+use wharf_domain::Viewport;
+use wharf_protocol::BrowserOptions;
+
+/// How a session gets its browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// One that rests, made what was asked for.
+    Warm(Wishes),
+    /// One of its own, because the options need flags.
+    Cold,
+}
+
+/// What can be applied to a browser that already runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// The size of its page; the browser's default without.
+    pub(crate) viewport: Option<Viewport>,
+}
+
+impl Start {
+    /// Names every option, so that a new one does not compile before somebody has decided where it belongs.
+    pub(super) fn of(options: &BrowserOptions) -> Self {
+        let BrowserOptions {
+            viewport,
+            ignore_certificate_errors,
+        } = *options;
+        // Over DevTools it holds for the targets of one connection, not for the browser.
+        if ignore_certificate_errors {
+            return Self::Cold;
+        }
+        Self::Warm(Wishes { viewport })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_needs_a_flag_starts_cold() {
+        let viewport = Some(Viewport::new(800, 600).unwrap());
+        for (options, expected) in [
+            (BrowserOptions::default(), Start::Warm(Wishes::default())),
+            (
+                BrowserOptions {
+                    viewport,
+                    ..BrowserOptions::default()
+                },
+                Start::Warm(Wishes { viewport }),
+            ),
+            (
+                BrowserOptions {
+                    viewport,
+                    ignore_certificate_errors: true,
+                },
+                Start::Cold,
+            ),
+        ] {
+            assert_eq!(Start::of(&options), expected, "{options:?}");
+        }
+    }
+}
