@@ -1,6 +1,6 @@
 # What a developer types; `make` alone lists it. The work itself is in cargo, scripts/setup and crates/xtask.
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint audit bench openapi sqlx
+.PHONY: help run build test lint audit bench chaos openapi sqlx
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ bench: ## Measure against a bare browser and a raw tunnel (ARGS='--short --check
 	@scripts/setup
 	@cargo build --release --locked --package wharf
 	@exec cargo run --release --locked --package wharf-bench -- $(ARGS)
+
+chaos: ## Hurt a fleet of real processes and check that it does not lie (ARGS='--short', ARGS='--only mixed')
+	@scripts/setup --test
+	@cargo build --release --locked --package wharf --package wharf-testkit --package wharf-chaos
+	@exec cargo run --quiet --release --locked --package wharf-chaos -- $(ARGS)
 
 openapi: ## Write openapi/wharf.json from the handlers
 	@cargo xtask openapi

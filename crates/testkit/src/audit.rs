@@ -113,6 +113,18 @@ impl Audit {
         .await
     }
 
+    /// Everything that reports may change about sessions and what is billed for them, a text for each row.
+    pub async fn reported_rows(&self) -> anyhow::Result<Vec<String>> {
+        self.ask(async |connection| {
+            let rows = "SELECT (id, status, generation, end_reason, started_at, ended_at)::text AS row FROM sessions
+                        UNION ALL SELECT (session_id, generation, running_ms, cpu_ms, proxy_bytes)::text FROM session_usage
+                        UNION ALL SELECT t::text FROM usage_ledger t
+                        ORDER BY row";
+            Ok(sqlx::query_scalar(rows).fetch_all(connection).await?)
+        })
+        .await
+    }
+
     /// How many workers have said nothing for so many seconds.
     pub async fn silent_workers(&self, seconds: f64) -> anyhow::Result<i64> {
         self.ask(async |connection| {

@@ -1,6 +1,8 @@
 //! `wharf worker`: without a further word, the role; with one, the administrator's commands about workers.
 
+mod drain;
 mod enroll;
+mod list;
 mod run;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
@@ -16,6 +18,10 @@ pub(crate) enum WorkerRole {
 pub(crate) enum Action {
     /// Make a worker known and show its credential, this once. One that is known gets a new credential.
     Enroll(enroll::Enroll),
+    /// List the workers: where they are, what they run, when they last reported.
+    List(list::List),
+    /// Give a worker no more sessions, and wait until those that it runs have ended.
+    Drain(drain::Drain),
 }
 
 impl WorkerRole {
@@ -23,6 +29,8 @@ impl WorkerRole {
         match self {
             Self::Run(run) => run.run().await,
             Self::Administer(Action::Enroll(enroll)) => enroll.run().await,
+            Self::Administer(Action::List(list)) => list.run().await,
+            Self::Administer(Action::Drain(drain)) => drain.run().await,
         }
     }
 }

@@ -12,6 +12,8 @@ use wharf_testkit::Pids;
 pub struct BrowserProcess {
     /// Its id, and that of its process group.
     pub pid: u32,
+    /// The worker's process that has started it.
+    pub owner: u32,
     /// What its folder is named: `<session>-<generation>`, or whatever a browser is named that nobody has claimed yet.
     pub name: String,
 }
@@ -43,7 +45,9 @@ pub fn running(workers: &[Pids]) -> Vec<BrowserProcess> {
         .filter_map(|pid| {
             let command = String::from_utf8(fs::read(format!("/proc/{pid}/cmdline")).ok()?).ok()?;
             let (owner, name) = browser(&command)?;
-            (owners.contains(&owner) && is_alive(pid)).then_some(BrowserProcess { pid, name })
+            // A helper between its fork and its exec still has its parent's command line, but leads no group.
+            let leads = group(pid) == Some(pid);
+            (leads && owners.contains(&owner) && is_alive(pid)).then_some(BrowserProcess { pid, owner, name })
         })
         .collect()
 }
@@ -59,6 +63,11 @@ pub fn family(browsers: &[BrowserProcess]) -> Vec<u32> {
 /// Whether the process runs. One that has ended and was not waited for does not.
 pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| !matches!(fields[0].as_str(), "Z" | "X"))
+}
+
+/// Whether the process is stopped by a signal.
+pub fn is_paused(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields[0] == "T")
 }
 
 /// The process's children that have ended and were not waited for.
@@ -139,7 +148,7 @@ mod tests {
         );
         let (owner, name) = browser(&command).unwrap();
         assert_eq!(owner, 77);
-        let browser_process = BrowserProcess { pid: 1, name };
+        let browser_process = BrowserProcess { pid: 1, owner, name };
         assert_eq!(browser_process.session(), Some(id.parse().unwrap()));
         assert_eq!(browser(&format!("{command}--type=renderer\0")), None);
     }

@@ -14,6 +14,8 @@ use crate::stage::Stage;
 
 const TICK: Duration = Duration::from_millis(100);
 const SUPERVISED_EVERY: Duration = Duration::from_secs(1);
+/// What a role may say and end that starts while another is away. Anything else is a defect.
+const EXCUSES: [&str; 2] = ["the database cannot be opened", "could not register at"];
 
 /// Which process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,18 +290,17 @@ impl Faults {
             .any(|(_, recovery)| matches!(recovery, Recovery::StartPostgres))
     }
 
-    /// Starts again what has ended by itself, as a supervisor does, and says so: an api may do that for want of Postgres at
-    /// its start, anything else is a defect.
+    /// Starts again what has ended by itself, as a supervisor does, and says so.
     fn supervise(&mut self, stage: &mut Stage, outcome: &mut Outcome) -> anyhow::Result<()> {
         if self.supervised.elapsed() < SUPERVISED_EVERY {
             return Ok(());
         }
         self.supervised = Instant::now();
-        let away = !stage.fleet.postgres.is_running();
         for role in stage.fleet.roles() {
             let Some(status) = role.ended()? else { continue };
             outcome.fault(&format!("{} ended by itself", role.name()), 1);
-            let excused = away || role.last_words().contains("the database cannot be opened");
+            let words = role.last_words();
+            let excused = EXCUSES.iter().any(|excuse| words.contains(excuse));
             if !excused {
                 outcome.violation(format!(
                     "{} ended by itself with {status}: {}",

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,6 +48,8 @@ struct Shared {
     weather: watch::Sender<Weather>,
     dice: Mutex<Dice>,
     cut: AtomicU64,
+    /// What each connection's client has said, while that is recorded.
+    recorded: Mutex<Option<Vec<Vec<u8>>>>,
 }
 
 impl Link {
@@ -61,6 +63,7 @@ impl Link {
             weather: watch::Sender::new(Weather::Fair),
             dice: Mutex::new(dice),
             cut: AtomicU64::new(0),
+            recorded: Mutex::new(None),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, Arc::clone(&shared)));
@@ -84,6 +87,16 @@ impl Link {
     /// Changes the weather, for connections that are open too.
     pub fn set(&self, weather: Weather) {
         self.shared.weather.send_replace(weather);
+    }
+
+    /// Keeps what clients say from now on, a stream for each connection.
+    pub fn record(&self) {
+        *self.shared.recorded() = Some(Vec::new());
+    }
+
+    /// What clients have said since then. Nothing is kept any more.
+    pub fn recorded(&self) -> Vec<Vec<u8>> {
+        self.shared.recorded().take().unwrap_or_default()
     }
 
     /// Answers that were cut so far.
@@ -137,7 +150,9 @@ impl Default for Budget {
 
 async fn up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, budget: &Budget) {
     let mut chunk = vec![0; CHUNK];
+    let mut recording = None;
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        shared.keep(&mut recording, &chunk[..length]);
         // Bytes of a client's begin a request, so what follows is an answer.
         budget.0.store(shared.draw_budget(), Ordering::Relaxed);
         shared.hold_back().await;
@@ -178,6 +193,21 @@ impl Shared {
             }
         }
         None
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Option<Vec<Vec<u8>>>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `stream` is the connection's place among the recorded ones.
+    fn keep(&self, stream: &mut Option<usize>, bytes: &[u8]) {
+        if let Some(streams) = self.recorded().as_mut() {
+            let index = *stream.get_or_insert_with(|| {
+                streams.push(Vec::new());
+                streams.len() - 1
+            });
+            streams[index].extend_from_slice(bytes);
+        }
     }
 
     fn draw_budget(&self) -> usize {

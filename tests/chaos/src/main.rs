@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use run::Settings;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Injects faults into a fleet of real processes, and checks that nothing was lost, doubled or left behind.
 #[derive(Debug, Parser)]
@@ -63,6 +64,8 @@ enum Role {
 
 /// Neither kept nor broken: it could not be looked at.
 const FAILED: u8 = 2;
+/// What a shell reports of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -82,7 +85,20 @@ async fn main() -> ExitCode {
         json: command.json,
         wharf: command.wharf,
     };
-    exit_code(run::run(settings).await)
+    tokio::select! {
+        ended = run::run(settings) => exit_code(ended),
+        // Dropping the run kills every process that it has started.
+        _ = stopped() => ExitCode::from(INTERRUPTED),
+    }
+}
+
+/// Ctrl-C, or a supervisor's request.
+async fn stopped() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn exit_code(ended: anyhow::Result<bool>) -> ExitCode {

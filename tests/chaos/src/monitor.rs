@@ -137,7 +137,8 @@ impl Sightings {
             let Some(session) = browser.session() else {
                 continue;
             };
-            if live.contains_key(&session) {
+            // A worker that is paused can end nothing; its clock starts when it goes on.
+            if live.contains_key(&session) || browsers::is_paused(browser.owner) {
                 self.orphans.remove(&browser.pid);
                 continue;
             }
@@ -198,6 +199,7 @@ mod tests {
         seen.check_counter("project", &counter(3, 3, 2));
         let browser = |pid| BrowserProcess {
             pid,
+            owner: 0,
             name: format!("{}-1", id()),
         };
         let live = HashMap::from([(id(), 1)]);

@@ -8,6 +8,7 @@ mod mixed;
 mod outage;
 mod parallel_creates;
 mod postgres_killed;
+mod usage;
 mod worker_killed;
 
 use futures_util::future::LocalBoxFuture;
@@ -62,6 +63,11 @@ pub const ALL: &[Scenario] = &[
         name: "postgres-killed",
         about: "Postgres stopped at once again and again, under creates",
         run: |conditions| Box::pin(postgres_killed::run(conditions)),
+    },
+    Scenario {
+        name: "usage",
+        about: "sessions with every kind of end are billed exactly, and reports that arrive again change nothing",
+        run: |conditions| Box::pin(usage::run(conditions)),
     },
     Scenario {
         name: "cycles",

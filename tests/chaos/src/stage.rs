@@ -27,6 +27,9 @@ pub struct Crew {
     pub gateways: usize,
     pub fakes: usize,
     pub reals: usize,
+    /// Ready browsers of each worker. The first of two with fake browsers has none all the same: browsers that start for a
+    /// session are named after it, those of a pool are not.
+    pub warm: u32,
 }
 
 impl Crew {
@@ -36,6 +39,7 @@ impl Crew {
         gateways: 2,
         fakes: 2,
         reals: 1,
+        warm: 2,
     };
 }
 
@@ -45,6 +49,7 @@ pub struct Stage {
     pub fleet: Fleet,
     pub links: Links,
     pub audit: Audit,
+    pooled: usize,
     _tools: TempDir,
 }
 
@@ -87,6 +92,7 @@ impl Stage {
             fleet,
             links,
             audit,
+            pooled: (crew.fakes + crew.reals) * crew.warm as usize,
             _tools: tools,
         })
     }
@@ -103,6 +109,11 @@ impl Stage {
             .iter()
             .map(wharf_testkit::RoleProcess::pids)
             .collect()
+    }
+
+    /// Browsers that the fleet may have when no session is live.
+    pub fn pooled(&self) -> usize {
+        self.pooled
     }
 
     /// Ends everything in order; what is left of browsers afterwards is a violation.
@@ -129,13 +140,22 @@ impl Stage {
 }
 
 fn workers(crew: Crew, fake_browser: &Path) -> Vec<FleetWorker> {
-    let worker = |browser: Option<PathBuf>, region: &str, slots| FleetWorker {
+    let worker = |browser: Option<PathBuf>, region: &str, slots, warm: u32| FleetWorker {
         slots,
         browser,
-        arguments: vec!["--region".to_owned(), region.to_owned()],
+        arguments: ["--region", region, "--warm", &warm.to_string()]
+            .map(str::to_owned)
+            .to_vec(),
     };
-    let fakes = (0..crew.fakes).map(|_| worker(Some(fake_browser.to_owned()), FAKE, 1_000));
-    let reals = (0..crew.reals).map(|_| worker(None, REAL, 8));
+    let fakes = (0..crew.fakes).map(|index| {
+        let warm = if index == 0 && crew.fakes > 1 {
+            0
+        } else {
+            crew.warm
+        };
+        worker(Some(fake_browser.to_owned()), FAKE, 1_000, warm)
+    });
+    let reals = (0..crew.reals).map(|_| worker(None, REAL, 8, crew.warm));
     fakes.chain(reals).collect()
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
-use wharf_testkit::{Addresses, Cdp, Fleet, FleetOptions, FleetWorker};
+use wharf_testkit::{Addresses, Cdp, Fleet, FleetOptions, FleetWorker, Wharf};
 
 use crate::{WHARF, processes};
 
@@ -220,4 +220,98 @@ async fn a_role_that_cannot_start_says_what_to_do() -> anyhow::Result<()> {
     assert!(told.contains("does not know this worker's credential"), "{told}");
     assert!(fleet.apis[0].ended()?.is_none(), "the api is disturbed");
     fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_drained_worker_finishes_its_chromium_session_and_gets_no_more() -> anyhow::Result<()> {
+    let fleet = fleet(1, 1).await?;
+    let tenant = fleet.tenant("acme", 5, 100).await?;
+    let client = fleet.client(0, &tenant)?;
+    let created = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let told = fleet
+        .command(&["worker", "drain", "worker-0", "--no-wait"])
+        .await?;
+    assert!(told.contains("draining"), "{told}");
+    let listed = fleet.command(&["worker", "list"]).await?;
+    assert!(
+        listed.contains("1 of 2") && listed.contains("draining"),
+        "{listed}"
+    );
+    let refused = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+
+    let mut connected = Cdp::connect(created.text("connectUrl")).await?;
+    assert_eq!(connected.count_up().await?, 1, "a drain is felt by who is there");
+    let waits = fleet.command(&["worker", "drain", "worker-0"]);
+    let leaves = async {
+        connected.close().await?;
+        anyhow::Ok(())
+    };
+    let (told, left) = tokio::join!(waits, leaves);
+    left?;
+    assert!(told?.contains("draining"));
+
+    fleet.command(&["worker", "drain", "worker-0", "--undo"]).await?;
+    // The worker itself hears of it with its next report.
+    let again = client.call(Method::POST, "/v1/sessions", None).await?;
+    assert_eq!(again.status, 201, "{}", again.body);
+    let told = refusal(&[
+        "worker",
+        "drain",
+        "nobody",
+        "--database-url",
+        fleet.postgres.url(),
+    ])
+    .await?;
+    assert!(told.contains("wharf worker list"), "{told}");
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_further_worker_joins_an_up_and_its_chromium_is_reached() -> anyhow::Result<()> {
+    let up = Wharf::up(WHARF, &["--slots", "1"]).await?;
+    let file = |name: &str| up.data_dir().join(name).into_os_string();
+    let enroll = Command::new(WHARF)
+        .args(["worker", "enroll", "further", "--credential-file"])
+        .arg(file("further.credential"))
+        .arg("--data-dir")
+        .arg(up.data_dir())
+        .output()
+        .await?;
+    assert!(
+        enroll.status.success(),
+        "{}",
+        String::from_utf8_lossy(&enroll.stderr)
+    );
+    let mut worker = Command::new(WHARF)
+        .args([
+            "worker",
+            "--listen",
+            "127.0.0.1:0",
+            "--slots",
+            "1",
+            "--control",
+            up.base_url(),
+        ])
+        .arg("--verifying-key")
+        .arg(file("verifying.key"))
+        .arg("--credential-file")
+        .arg(file("further.credential"))
+        .arg("--data-dir")
+        .arg(file("further"))
+        .kill_on_drop(true)
+        .spawn()?;
+    // The second waits until the further worker has registered.
+    for _ in 0..2 {
+        let body = json!({ "keepAlive": true });
+        let created = up.call(Method::POST, "/v1/sessions", Some(&body)).await?;
+        assert_eq!(created.status, 201, "{}", created.body);
+        let mut client = Cdp::connect(created.text("connectUrl")).await?;
+        assert_eq!(client.count_up().await?, 1);
+    }
+    worker.start_kill()?;
+    worker.wait().await?;
+    assert!(up.stop().await?.success());
+    Ok(())
 }

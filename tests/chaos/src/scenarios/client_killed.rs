@@ -20,6 +20,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
         gateways: 1,
         fakes: 1,
         reals: 1,
+        warm: 0,
     };
     let stage = Stage::set(&conditions, crew).await?;
     let tenant = stage.tenant("clients", 100).await?;

@@ -22,6 +22,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
         gateways: 1,
         fakes: 0,
         reals: 1,
+        warm: 2,
     };
     let stage = Stage::set(&conditions, crew).await?;
     let tenant = stage.tenant("cycles", 10).await?;
@@ -48,9 +49,14 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
     outcome.creates = WARM_UP + cycles;
     outcome.sessions = WARM_UP + cycles;
     outcome.told("one cycle", millis(per_cycle), cycles);
-    let left = browsers::running(&stage.worker_pids());
-    let sessions = left.iter().filter(|browser| browser.session().is_some()).count();
-    outcome.exactly("browsers left", sessions, 0, cycles);
+    let left = browsers::running(&stage.worker_pids()).len();
+    outcome.push(
+        "browsers left, with those of the pool",
+        left.to_string(),
+        format!("<= {}", stage.pooled()),
+        cycles,
+        left <= stage.pooled(),
+    );
     outcome.exactly("zombies left", browsers::zombies_of(worker), 0, cycles);
     flat(
         "open descriptors of the worker",
@@ -76,11 +82,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
 async fn quiet(stage: &Stage) {
     let since = Instant::now();
     let pids = stage.worker_pids();
-    while browsers::running(&pids)
-        .iter()
-        .any(|browser| browser.session().is_some())
-        && since.elapsed() < PATIENCE
-    {
+    while browsers::running(&pids).len() > stage.pooled() && since.elapsed() < PATIENCE {
         sleep(Duration::from_millis(50)).await;
     }
     sleep(Duration::from_secs(1)).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::checker;
+use crate::checker::{self, Unknown};
 use crate::faults::Faults;
 use crate::load::Load;
 use crate::load_log::LoadLog;
@@ -20,7 +20,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
     let log = LoadLog::new(stage.fleet.folder())?;
     let mut outcome = Outcome::default();
     let length = conditions.choose(
-        Duration::from_secs(60),
+        Duration::from_secs(45),
         Duration::from_secs(60 * conditions.minutes),
     );
     let long_outage = conditions.choose(Duration::from_secs(15), Duration::from_secs(300));
@@ -32,7 +32,8 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
     faults.run_until(end, &mut stage, &mut outcome).await?;
     faults.heal(&mut stage, &mut outcome).await?;
     load.stop().await;
-    checker::check(&stage, &tenants, &log, &mut outcome).await?;
+    let unknown = conditions.choose(Unknown::Release, Unknown::Wait);
+    checker::check(&stage, &tenants, &log, unknown, &mut outcome).await?;
     let (looks, seen) = monitor.finish();
     outcome.told(
         "looks at counters, states and processes during the run",

@@ -1,6 +1,6 @@
 //! Postgres is stopped at once, again and again, while creates arrive. What was acknowledged is there afterwards.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,8 @@ const AT_ONCE: usize = 400;
 struct Answers {
     /// Session and when it was acknowledged.
     acknowledged: Vec<(String, Instant)>,
-    refused: usize,
+    /// By status and the first words of the message.
+    refused: BTreeMap<String, usize>,
     unanswered: usize,
     skipped: usize,
 }
@@ -97,8 +98,12 @@ async fn one(client: ApiClient, answers: Arc<Mutex<Answers>>) {
                 answers.acknowledged.push((id.clone(), at));
                 id
             }
-            Ok(_) => {
-                answers.refused += 1;
+            Ok(answer) => {
+                let words: String = answer.message().chars().take(60).collect();
+                *answers
+                    .refused
+                    .entry(format!("{} {words}", answer.status))
+                    .or_default() += 1;
                 return;
             }
             Err(_) => {
@@ -147,7 +152,8 @@ async fn judge(
         .filter(|id| !stored.contains(*id))
         .collect();
     let acknowledged = answers.acknowledged.len();
-    outcome.creates += acknowledged + answers.refused + answers.unanswered;
+    let refused: usize = answers.refused.values().sum();
+    outcome.creates += acknowledged + refused + answers.unanswered;
     outcome.sessions += stored.len();
     outcome.exactly("acknowledged creates that were lost", lost.len(), 0, acknowledged);
     outcome.told(
@@ -155,11 +161,16 @@ async fn judge(
         format!(
             "{:.1} acknowledged, {:.1} refused, {} unanswered, {} not sent as {AT_ONCE} were under way",
             acknowledged as f64 / took.as_secs_f64(),
-            answers.refused as f64 / took.as_secs_f64(),
+            refused as f64 / took.as_secs_f64(),
             answers.unanswered,
             answers.skipped
         ),
         outcome.creates,
+    );
+    outcome.told(
+        "why creates were refused",
+        format!("{:?}", answers.refused),
+        refused,
     );
     let last = answers
         .acknowledged

@@ -27,6 +27,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
         gateways: 1,
         fakes: 1,
         reals: 1,
+        warm: 2,
     };
     let mut stage = Stage::set(&conditions, crew).await?;
     let tenant = stage.tenant("workers", 100).await?;
