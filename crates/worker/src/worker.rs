@@ -223,7 +223,8 @@ impl Worker {
     /// worst case after the longest session's time. Twice a minute the log says what is waited for. The worker goes on
     /// running; [`Worker::shutdown`] is what comes next. To give up waiting, drop the future: launches stay refused.
     pub async fn drain(&self) {
-        drain::drain(&self.agent.registry).await;
+        // Browsers that wait for a session wait in vain now, and take memory from those that run.
+        tokio::join!(self.agent.browsers.retire(), drain::drain(&self.agent.registry));
     }
 
     /// Takes no more launches, ends every session as killed, waits until the browsers are gone, reports the ends once
