@@ -12,7 +12,7 @@ use super::report;
 use crate::{Control, Error, WorkerCaller, reconcile};
 
 /// A report may have been long under way: what started since is none of what it does not name.
-const UNREPORTED_GRACE: Duration = Duration::from_secs(20);
+const UNREPORTED_GRACE: Duration = Duration::from_secs(60);
 
 /// Renews the worker's lease, stores what its sessions used and which have ended, and answers with orders.
 ///

@@ -11,5 +11,6 @@ mod lists;
 mod plans;
 mod proxy;
 mod reconcilers;
+mod standby;
 mod tenancy;
 mod usage;

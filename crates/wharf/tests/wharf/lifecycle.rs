@@ -172,3 +172,25 @@ async fn a_session_whose_deadline_nobody_kept_is_ended_by_the_reconciler() -> an
     wharf.stop().await?;
     database.close().await
 }
+
+#[tokio::test]
+async fn a_session_that_is_left_alone_ends_as_idle_if_it_is_to() -> anyhow::Result<()> {
+    let database = TestDatabase::new().await?;
+    let wharf = Wharf::up(WHARF, &["--database-url", database.url()]).await?;
+    let refused = wharf
+        .call(Method::POST, "/v1/sessions", Some(&json!({ "idleTimeout": 9 })))
+        .await?;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert_eq!(
+        refused.message(),
+        "body/idleTimeout must be between 10 and 21600 seconds, not 9"
+    );
+    let body = json!({ "idleTimeout": 10, "keepAlive": true });
+    let created = wharf.call(Method::POST, "/v1/sessions", Some(&body)).await?;
+    assert_eq!((created.status, &created.body["idleTimeout"]), (201, &json!(10)));
+    let path = format!("/v1/sessions/{}", created.body["id"].as_str().expect("an id"));
+    let ended = wait_for(&wharf, &path, "COMPLETED").await?;
+    assert_eq!(ended["endReason"], "idle");
+    wharf.stop().await?;
+    database.close().await
+}
