@@ -143,9 +143,17 @@ fn workers(crew: Crew, fake_browser: &Path) -> Vec<FleetWorker> {
     let worker = |browser: Option<PathBuf>, region: &str, slots, warm: u32| FleetWorker {
         slots,
         browser,
-        arguments: ["--region", region, "--warm", &warm.to_string()]
-            .map(str::to_owned)
-            .to_vec(),
+        // What is live at the end of a scenario is ended, not waited for.
+        arguments: [
+            "--region",
+            region,
+            "--warm",
+            &warm.to_string(),
+            "--drain-within",
+            "1",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     };
     let fakes = (0..crew.fakes).map(|index| {
         let warm = if index == 0 && crew.fakes > 1 {

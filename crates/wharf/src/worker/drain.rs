@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wharf_control::{Control, workers};
 use wharf_domain::WorkerId;
+use wharf_store::workers::WorkerRow;
 
 use crate::connect::Database;
 use crate::table;
 
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Some reports of a worker's, which come every few seconds.
+const SERVES_WITHIN: Duration = Duration::from_secs(30);
 /// A worker that has said nothing for longer runs nothing that anybody waits for: its sessions are ended by the api.
 const GONE_AFTER: Duration = Duration::from_secs(60);
 
@@ -20,11 +23,11 @@ const GONE_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Drain {
     /// Its id or its name, as `wharf worker list` prints them.
     worker: String,
-    /// Do not wait for the sessions that it runs.
+    /// Do not wait for the sessions that it runs, or until it serves again.
     #[arg(long)]
     no_wait: bool,
     /// Take it back: the worker gets sessions again.
-    #[arg(long, conflicts_with = "no_wait")]
+    #[arg(long)]
     undo: bool,
     #[command(flatten)]
     database: Database,
@@ -35,8 +38,10 @@ impl Drain {
         let control = self.database.control().await?;
         let (id, name) = find(&control, &self.worker).await?;
         workers::drain(&control, id, !self.undo).await?;
-        if !self.undo && !self.no_wait {
-            wait(&control, id, &name).await?;
+        match (self.undo, self.no_wait) {
+            (_, true) => {}
+            (false, false) => wait(&control, id, &name).await?,
+            (true, false) => until_serving(&control, id, &name).await?,
         }
         let state = if self.undo { "serving" } else { "draining" };
         table::print(
@@ -58,15 +63,35 @@ async fn find(control: &Control, wanted: &str) -> anyhow::Result<(WorkerId, Stri
     }
 }
 
+/// The worker hears of it with its next report, and says so with the one after.
+async fn until_serving(control: &Control, id: WorkerId, name: &str) -> anyhow::Result<()> {
+    let since = Instant::now();
+    loop {
+        let worker = find_by_id(control, id).await?;
+        if !worker.draining {
+            return Ok(());
+        }
+        if since.elapsed() > SERVES_WITHIN {
+            bail!(
+                "the drain of worker {name} is taken back, but the worker has not said that it serves: it does not report, or was \
+                 told to end by a signal"
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn find_by_id(control: &Control, id: WorkerId) -> anyhow::Result<WorkerRow> {
+    let workers = workers::list(control).await?;
+    let worker = workers.into_iter().find(|worker| worker.id == id);
+    worker.context("the worker is no longer known")
+}
+
 /// Says what is waited for whenever that has changed. Ctrl-C ends the wait, not the drain.
 async fn wait(control: &Control, id: WorkerId, name: &str) -> anyhow::Result<()> {
     let mut told = None;
     loop {
-        let worker = workers::list(control)
-            .await?
-            .into_iter()
-            .find(|worker| worker.id == id)
-            .context("the worker is no longer known")?;
+        let worker = find_by_id(control, id).await?;
         if worker.used_slots == 0 {
             return Ok(());
         }

@@ -253,9 +253,11 @@ async fn a_drained_worker_finishes_its_chromium_session_and_gets_no_more() -> an
     assert!(told?.contains("draining"));
 
     fleet.command(&["worker", "drain", "worker-0", "--undo"]).await?;
-    // The worker itself hears of it with its next report.
     let again = client.call(Method::POST, "/v1/sessions", None).await?;
     assert_eq!(again.status, 201, "{}", again.body);
+    let path = format!("/v1/sessions/{}", again.text("id"));
+    let release = json!({ "status": "REQUEST_RELEASE" });
+    client.call(Method::POST, &path, Some(&release)).await?;
     let told = refusal(&[
         "worker",
         "drain",

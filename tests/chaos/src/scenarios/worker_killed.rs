@@ -86,7 +86,12 @@ async fn one(
     outcome.creates += count;
     outcome.sessions += count;
     outcome.fault("kill -9 of a worker", 1);
-    let running = browsers::running(&stage.worker_pids());
+    let mut running = browsers::running(&stage.worker_pids());
+    running.retain(|browser| Some(browser.owner) == stage.fleet.workers[worker].pid());
+    anyhow::ensure!(
+        running.len() >= count,
+        "the sessions' browsers are not in the process table"
+    );
     let family = browsers::family(&running);
     let since = Instant::now();
     stage.fleet.workers[worker].kill().await?;
