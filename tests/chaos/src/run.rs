@@ -46,6 +46,12 @@ impl Conditions {
     pub fn choose<T>(&self, short: T, full: T) -> T {
         if self.short { short } else { full }
     }
+
+    /// How far a time may be above its bar. The short form runs in the test suite: a debug build, on whatever machine and
+    /// whatever else that does. It looks for broken promises; the bars are the full form's.
+    const fn room(&self) -> f64 {
+        if self.short { 4.0 } else { 1.0 }
+    }
 }
 
 #[derive(Serialize)]
@@ -110,15 +116,16 @@ async fn one(scenario: &Scenario, context: &Conditions) -> Told {
     let told = Told {
         name: scenario.name,
         seconds: started.elapsed().as_secs_f64(),
-        good: error.is_none() && outcome.is_good(),
+        good: error.is_none() && outcome.is_good(context.room()),
         error,
         outcome,
     };
     for figure in &told.outcome.figures {
-        let verdict = match (figure.kept, figure.bar.as_str()) {
-            (_, "") => "   ",
-            (true, _) => "ok ",
-            (false, _) => "NO ",
+        let verdict = match figure.kept {
+            _ if figure.bar.is_empty() => "   ",
+            true => "ok ",
+            false if figure.holds(context.room()) => "?? ",
+            false => "NO ",
         };
         say(&format!(
             "{verdict} {:<58} {}   [{}; {} runs]",
