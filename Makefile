@@ -13,7 +13,7 @@ run: ## Install what is missing, build, and run Wharf here (ARGS='--listen 127.0
 build: ## Build the release binary
 	@cargo build --release --locked --package wharf
 
-test: ## Everything: lint, unit, integration with Postgres and Chromium, the official clients
+test: ## Everything: lint, unit, integration with Postgres and Chromium, the official clients, a fleet under faults
 	@scripts/setup --test
 	@exec cargo xtask test
 

@@ -42,8 +42,12 @@ enum Command {
         #[arg(long)]
         binary: Option<std::path::PathBuf>,
     },
-    /// Everything: lint, unit, integration with Postgres and Chromium, the official clients
-    Test,
+    /// Everything: lint, unit, integration with Postgres and Chromium, the official clients, a fleet under faults
+    Test {
+        /// Leave out the fleet under faults, which takes three minutes. Refused where CI is set
+        #[arg(long)]
+        no_chaos: bool,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,7 +58,7 @@ async fn main() -> ExitCode {
         Command::Audit => lint::audit().await,
         Command::SqlxPrepare { check } => sqlx_prepare::run(check).await,
         Command::Openapi { check, binary } => openapi::run(check, binary.as_deref()),
-        Command::Test => test::run().await,
+        Command::Test { no_chaos } => test::run(no_chaos).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::database::Database;
 use crate::steps::{Run, Step};
@@ -26,11 +26,14 @@ const MEMORY: &str = "/dev/shm";
 const LONGEST_DEATH: Duration = Duration::from_secs(5);
 
 /// Runs everything up to the first failure, ends whatever is still running, and prints how long each step took.
-pub async fn run() -> Result<()> {
+pub async fn run(no_chaos: bool) -> Result<()> {
+    if no_chaos && std::env::var_os("CI").is_some() {
+        bail!("--no-chaos is for a developer in a hurry: what is merged has been through the faults");
+    }
     let mut run = Run::new()?;
     let name = format!("wharf-test-{}", std::process::id());
     let scratch = Scratch::new(&name, Path::new(MEMORY))?;
-    let outcome = everything(&mut run, &scratch).await;
+    let outcome = everything(&mut run, &scratch, no_chaos).await;
     end_everything(&mut run).await;
     run.summarize();
     outcome
@@ -48,14 +51,14 @@ async fn end_everything(run: &mut Run) {
     }
 }
 
-async fn everything(run: &mut Run, scratch: &Scratch) -> Result<()> {
+async fn everything(run: &mut Run, scratch: &Scratch, no_chaos: bool) -> Result<()> {
     run.all(lint::steps()?).await?;
 
     let starting = Instant::now();
     let database = Database::start(&scratch.root.join("postgres")).await;
     run.note("start Postgres", starting, database.is_ok());
     let database = database?;
-    let outcome = run.all(steps(scratch, &database)?).await;
+    let outcome = run.all(steps(scratch, &database, no_chaos)?).await;
     let stopped = database.stop().await;
     outcome.and(stopped)?;
 
@@ -65,7 +68,7 @@ async fn everything(run: &mut Run, scratch: &Scratch) -> Result<()> {
     clean
 }
 
-fn steps(scratch: &Scratch, database: &Database) -> Result<Vec<Step>> {
+fn steps(scratch: &Scratch, database: &Database, no_chaos: bool) -> Result<Vec<Step>> {
     let binaries = workspace::binaries()?;
     let wharf = binaries.join("wharf");
     let own = |arguments: &[&str]| {
@@ -105,6 +108,11 @@ fn steps(scratch: &Scratch, database: &Database) -> Result<Vec<Step>> {
     let mut clients = Command::new(workspace::root().join(CLIENTS));
     clients.current_dir(workspace::root());
     steps.push(Step::new("official clients", with_surroundings(clients)));
+    if !no_chaos {
+        let mut chaos = Command::new(binaries.join("wharf-chaos"));
+        chaos.arg("--short").current_dir(workspace::root());
+        steps.push(Step::new("chaos", with_surroundings(chaos)));
+    }
     Ok(steps)
 }
 
