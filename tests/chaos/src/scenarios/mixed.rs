@@ -30,7 +30,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
     let mut faults = Faults::new(conditions.seed, long_outage);
     let end = Instant::now() + length;
     faults.run_until(end, &mut stage, &mut outcome).await?;
-    faults.heal(&mut stage, &mut outcome).await?;
+    faults.heal(&mut stage).await?;
     load.stop().await;
     let unknown = conditions.choose(Unknown::Release, Unknown::Wait);
     checker::check(&stage, &tenants, &log, unknown, &mut outcome).await?;
