@@ -28,7 +28,9 @@ REVOKE CREATE ON SCHEMA public FROM wharf_system;
 -- An operator's wish, and the worker's own word that it is about to stop. Either keeps new sessions away.
 ALTER TABLE workers
     ADD COLUMN draining boolean NOT NULL DEFAULT false,
-    ADD COLUMN stopping boolean NOT NULL DEFAULT false;
+    ADD COLUMN stopping boolean NOT NULL DEFAULT false,
+    -- Which process registered last, by a number of its own choice: its call may come twice, the second time late.
+    ADD COLUMN process bigint;
 GRANT SELECT (draining, stopping) ON workers TO wharf_tenant;
 
 -- Every transition of a session. Written by the statement that makes the transition, never changed. No foreign key: the

@@ -15,6 +15,10 @@ pub struct RegisterRequest {
     pub regions: Vec<Region>,
     /// How many sessions it can run at once.
     pub slots: u32,
+    /// A random number of this process's own: registering again with it changes nothing. The call may be repeated, and an
+    /// api that was paused may answer the first one long after the second.
+    #[serde(default)]
+    pub process: Option<u32>,
     /// What earlier processes of this worker ran and could not report any more, as their spool tells it.
     #[serde(default)]
     pub unreported: Vec<ObservedSession>,

@@ -63,6 +63,7 @@ impl Tenant {
             address: "127.0.0.1:1",
             regions: &Region::ALL,
             slots,
+            process: None,
         };
         workers::register(&mut transaction, registration).await?;
         transaction.commit().await?;

@@ -138,6 +138,7 @@ impl Worker {
             address: advertised,
             regions: options.regions,
             slots: options.slots,
+            process: Some(process_number(&*options.entropy)),
             unreported: match &spool {
                 Some(spool) => spool.read().await,
                 None => Vec::new(),
@@ -256,6 +257,13 @@ impl Drop for Worker {
         drop(self.agent.browsers.retire());
         self.agent.registry.close();
     }
+}
+
+/// Tells this process from every other of the same worker.
+fn process_number(entropy: &dyn Entropy) -> u32 {
+    let mut random = [0; 4];
+    entropy.fill(&mut random);
+    u32::from_le_bytes(random)
 }
 
 async fn listen<L>(options: &WorkerOptions<L>) -> Result<(TcpListener, SocketAddr, String), WorkerError> {

@@ -29,6 +29,7 @@ pub async fn register(
         address: &request.address,
         regions: &request.regions,
         slots,
+        process: request.process.map(i64::from),
     };
     let mut transaction = control.store.system().await?;
     let incarnation = workers::register(&mut transaction, registration).await?;

@@ -15,9 +15,11 @@ pub struct Registration<'worker> {
     pub regions: &'worker [Region],
     /// Sessions that it can run at once.
     pub slots: i32,
+    /// A number of the process's own choice; with the one of the last call nothing changes.
+    pub process: Option<i64>,
 }
 
-/// Begins the worker's next incarnation, with every slot free. Sessions of earlier ones are lost; the reconciler ends
+/// Begins the worker's next incarnation, with every slot free; again for the same process, answers with the present one. Sessions of earlier ones are lost; the reconciler ends
 /// them, and their slots are not given back a second time, since they belong to another incarnation.
 ///
 /// # Errors
@@ -34,8 +36,9 @@ pub async fn register(
     let row = sqlx::query!(
         r#"
         UPDATE workers
-        SET incarnation = incarnation + 1, address = $2, regions = $3, slots = $4, used_slots = 0, last_seen_at = now(),
-            stopping = false
+        SET incarnation = incarnation + CASE WHEN process = $5 THEN 0 ELSE 1 END,
+            used_slots = CASE WHEN process = $5 THEN used_slots ELSE 0 END,
+            process = $5, address = $2, regions = $3, slots = $4, last_seen_at = now(), stopping = false
         WHERE id = $1
         RETURNING incarnation
         "#,
@@ -43,6 +46,7 @@ pub async fn register(
         registration.address,
         &regions,
         registration.slots,
+        registration.process,
     )
     .fetch_one(transaction.connection())
     .await?;

@@ -172,6 +172,7 @@ async fn a_new_incarnation_begins_with_every_slot_free_and_keeps_them() -> anyho
         address: "10.0.0.2:1",
         regions: &Region::ALL,
         slots: 4,
+        process: None,
     };
     assert_eq!(
         workers::register(&mut transaction, registration).await?,
@@ -224,6 +225,35 @@ async fn a_new_incarnation_begins_with_every_slot_free_and_keeps_them() -> anyho
     end_own(&database.store, tenant.project, new).await?;
     let counters: (i32, i32) = sqlx::query_as(used).fetch_one(&superuser).await?;
     assert_eq!(counters, (0, 0));
+    database.close().await
+}
+
+/// The first call may be answered long after the second, by an api that was paused.
+#[tokio::test]
+async fn registering_twice_is_one_start_and_keeps_the_slots() -> anyhow::Result<()> {
+    let database = TestDatabase::new().await?;
+    let tenant = Tenant::create(&database.store, "tenant", 10, 10).await?;
+    let id = Tenant::worker(&database.store, "worker", 10).await?;
+    for (process, incarnation, places, used) in [(7, 2, true, 1), (7, 2, false, 1), (8, 3, false, 0)] {
+        let mut transaction = database.store.system().await?;
+        let registration = Registration {
+            id,
+            address: "10.0.0.2:1",
+            regions: &Region::ALL,
+            slots: 10,
+            process: Some(process),
+        };
+        let registered = workers::register(&mut transaction, registration).await?;
+        transaction.commit().await?;
+        assert_eq!(registered, Incarnation(incarnation), "process {process}");
+        if places {
+            place(&database.store, tenant.project).await?;
+        }
+        let slots: i32 = sqlx::query_scalar("SELECT used_slots FROM workers")
+            .fetch_one(&database.superuser().await?)
+            .await?;
+        assert_eq!(slots, used, "process {process}");
+    }
     database.close().await
 }
 

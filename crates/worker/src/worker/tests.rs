@@ -193,6 +193,7 @@ async fn a_worker_tells_who_it_is_and_waits_for_a_control_plane_that_is_not_read
             address,
             regions: vec![Region::EuCentral1],
             slots: 2,
+            process: registration.process,
             unreported: Vec::new(),
         }
     );

@@ -20,6 +20,7 @@ async fn worker_with(store: &Store, name: &str, regions: &[Region], slots: i32) 
             address,
             regions,
             slots,
+            process: None,
         },
     )
     .await?;
