@@ -1,5 +1,6 @@
 //! What is billed: once, exactly, and never more than was reported.
 
+use anyhow::Context;
 use sqlx::{AssertSqlSafe, Executor};
 use wharf_domain::{Bytes, EndReason, Generation, Millis, ProjectId, SessionId, WorkerId};
 use wharf_store::sessions::{self, UsageReport};
@@ -70,8 +71,9 @@ impl Scene {
 
     /// Its length by its own times, in ms.
     async fn length(&self, id: SessionId) -> anyhow::Result<i64> {
-        let session = get(self.store(), self.project, id).await?.unwrap();
-        Ok((session.ended_at.unwrap() - session.started_at.unwrap()).num_milliseconds())
+        let session = get(self.store(), self.project, id).await?.context("it exists")?;
+        let ended_at = session.ended_at.context("it has ended")?;
+        Ok((ended_at - session.started_at.context("it ran")?).num_milliseconds())
     }
 }
 
