@@ -1,6 +1,6 @@
 //! The fake browser is started and driven as Chromium is, by the same code.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use wharf_chrome::{
@@ -11,8 +11,12 @@ use wharf_testkit::Cdp;
 #[tokio::test]
 async fn it_gets_ready_counts_over_reconnects_and_closes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
+    // Browsers run as a user that may not be able to enter the folder where this was built.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+    let binary = folder.path().join("fake-browser");
+    std::fs::copy(env!("CARGO_BIN_EXE_wharf-fake-browser"), &binary)?;
     let launcher = Launcher::new(LauncherOptions {
-        binary: find_browser(Some(Path::new(env!("CARGO_BIN_EXE_wharf-fake-browser"))))?,
+        binary: find_browser(Some(&binary))?,
         isolation: Isolation::Process,
         profiles: ProfileRoot::choose(folder.path())?,
         user: "nobody".to_owned(),
