@@ -60,7 +60,7 @@ test("429 for one creation too many", async () => {
     await release(session.id, client);
   }
 
-  const texts = ["session creation limit (limit 2 per minute)", "resets in", "creates-per-minute"];
+  const texts = ["session creation limit (limit 2 per minute, currently 2)", "resets in", "creates-per-minute"];
   const error = await refused(() => client.sessions.create(), Browserbase.RateLimitError, 429, ...texts);
   assert.deepEqual(window(error.headers), [2, 0]);
   const retryAfter = Number(error.headers["retry-after"]);

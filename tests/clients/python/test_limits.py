@@ -68,7 +68,7 @@ def test_429_for_one_creation_too_many() -> None:
 
     with pytest.raises(browserbase.RateLimitError) as refused:
         client.sessions.create()
-    assert_refused(refused.value, 429, "session creation limit (limit 2 per minute)", "resets in", "creates-per-minute")
+    assert_refused(refused.value, 429, "session creation limit (limit 2 per minute, currently 2)", "resets in", "creates-per-minute")
     headers = refused.value.response.headers
     assert window(headers) == (2, 0)
     assert 1 <= int(headers["retry-after"]) <= WINDOW
