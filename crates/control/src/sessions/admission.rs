@@ -49,6 +49,13 @@ pub(super) async fn admit(
         tries += 1;
         match transaction(control, caller, &new, call).await {
             Err(Failure::Before(error)) if error.is_worth_repeating() && tries < TRIES => {}
+            // A COMMIT that was thought lost has come through after all.
+            Err(Failure::Before(error)) if is_stored_already(&error) => {
+                if let Some(stored) = stored_after_all(control, caller, id, &error).await? {
+                    return Ok(stored);
+                }
+                return Err(error.into());
+            }
             Err(Failure::Commit(error)) if tries < TRIES && Instant::now() < deadline => {
                 // Nobody knows whether the row is there, so it is asked for by its id.
                 if let Some(stored) = stored_after_all(control, caller, id, &error).await? {
@@ -105,7 +112,10 @@ async fn transaction(
     if let Some(call) = call {
         match earlier(control, &mut transaction, caller, new.id, call).await? {
             Some(Verdict::Repeated(session)) => {
-                transaction.commit().await.map_err(Failure::Before)?;
+                // What is kept here is only that nobody else gets it. To ask again would find nothing, and make a second.
+                if let Err(error) = transaction.commit().await {
+                    tracing::warn!(%session, %error, "the repetition of a create may not be noted: {error}");
+                }
                 return Ok(Verdict::Repeated(session));
             }
             Some(verdict) => return Ok(verdict),
@@ -160,6 +170,10 @@ async fn earlier(
             Verdict::OtherBody
         }
     }))
+}
+
+fn is_stored_already(error: &StoreError) -> bool {
+    matches!(error, StoreError::Constraint { constraint } if constraint == "sessions_pkey")
 }
 
 /// The session, if the COMMIT whose answer was lost has kept it. It goes on as a repeated call does: its place is known,
