@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wharf_domain::{
     EndReason, IdleTimeout, ProjectId, Region, SessionId, SessionStatus, SessionTimeout, UserMetadata,
 };
 use wharf_protocol::BrowserOptions;
-use wharf_store::sessions;
+use wharf_store::{StoreError, sessions};
 
 use super::admission::{Admitted, admit};
 use super::launch::{self, Launching};
@@ -21,6 +21,9 @@ use crate::{Caller, Control, Error, Window, repeat};
 
 /// When to try again after a refusal for want of a place: sessions end every few seconds where that happens.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How soon a session is stored as running after Postgres could not be reached.
+const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A session that is asked for.
 #[derive(Debug, Clone)]
@@ -130,7 +133,7 @@ pub async fn create(control: &Control, caller: &Caller, request: CreateSession) 
                 deadline,
             };
             let generation = launch::launch(control, caller, &launching, stored).await?;
-            let view = start(control, caller, id, generation).await?;
+            let view = start(control, caller, id, generation, deadline).await?;
             Ok(Created { view, window })
         }
     }
@@ -141,16 +144,26 @@ async fn start(
     caller: &Caller,
     id: SessionId,
     generation: wharf_domain::Generation,
+    deadline: Instant,
 ) -> Result<SessionView, Error> {
-    let session = repeat(|| async move {
-        let mut transaction = control.store.tenant(caller.project()).await?;
-        sessions::start(&mut transaction, id, generation).await?;
-        let session = sessions::get(&mut transaction, id).await?;
-        transaction.commit().await?;
-        Ok(session)
-    })
-    .await?
-    .ok_or_else(|| Error::not_found("Session", &id))?;
+    let started = loop {
+        let started = repeat(|| async move {
+            let mut transaction = control.store.tenant(caller.project()).await?;
+            sessions::start(&mut transaction, id, generation).await?;
+            let session = sessions::get(&mut transaction, id).await?;
+            transaction.commit().await?;
+            Ok(session)
+        });
+        match started.await {
+            // Its browser runs, so a refusal now would leave a session that nobody knows: better late than that.
+            Err(StoreError::Unavailable(error)) if Instant::now() < deadline => {
+                tracing::warn!(session = %id, %error, "a started session cannot be stored yet; tried again: {error}");
+                sleep(START_AGAIN_AFTER).await;
+            }
+            started => break started,
+        }
+    };
+    let session = started?.ok_or_else(|| Error::not_found("Session", &id))?;
     // The worker's heartbeat may have made it RUNNING before we did.
     if session.status == SessionStatus::Running && session.generation == generation {
         tracing::info!(session = %id, project = %caller.project(), "session running");
