@@ -1,20 +1,23 @@
 """What a Wharf has left behind, as /proc and the file system show it.
 
 Usage:
-  leftovers.py browsers PID         fails if browsers of ended sessions are still there after 10 s
+  leftovers.py browsers PID WARM    fails if, the pool of WARM browsers being full again, there is any other one
   leftovers.py record PID FILE      notes everything that belongs to the Wharf with this pid
   leftovers.py check FILE FOLDER    fails if anything noted is still there, or FOLDER is not empty
 """
 
 import json
+import os
 import re
 import sys
 import time
+import urllib.request
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
-# The design's own limit for the last process and folder of an ended session.
-BROWSERS_GONE_WITHIN = 10
+# The last process of an ended session goes within ten seconds; the pool fills when sessions leave it the machine's cores.
+SETTLED_WITHIN = 30
+WARM_BROWSERS = "wharf_worker_warm_browsers"
 MEMORY = Path("/dev/shm")
 
 
@@ -73,17 +76,27 @@ def fail_if_any(found: list[str]) -> None:
         sys.exit(1)
 
 
-def within(seconds: float, find: Callable[[], list[str]]) -> list[str]:
-    """What is still found after that time; nothing, as soon as nothing is."""
-    deadline = time.monotonic() + seconds
-    while (found := find()) and time.monotonic() < deadline:
+def pooled() -> int:
+    """How many browsers rest in the pool, by Wharf's own metrics."""
+    with urllib.request.urlopen(os.environ["BROWSERBASE_BASE_URL"] + "/metrics", timeout=SETTLED_WITHIN) as answer:
+        found = re.search(rf"^{WARM_BROWSERS} (\d+)", answer.read().decode(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def profiles(wharf: int) -> list[Path]:
+    return [profile for folder in folders(wharf) for profile in folder.iterdir()]
+
+
+def browsers(wharf: int, warm: int) -> list[str]:
+    """What there is, unless that is a full pool and nothing else. A browser in its profile is one that was left."""
+    deadline = time.monotonic() + SETTLED_WITHIN
+    while time.monotonic() < deadline:
+        found, resting = profiles(wharf), pooled()
+        if resting == warm == len(found):
+            return []
         time.sleep(0.05)
-    return found
-
-
-def browsers(wharf: int) -> list[str]:
-    found = [f"{pid} {command(pid)[:160]}" for pid in descendants(wharf) if is_browser(pid)]
-    return found + [str(profile) for folder in folders(wharf) for profile in folder.iterdir()]
+    named = [f"{pid} {command(pid)[:160]}" for pid in descendants(wharf) if is_browser(pid)]
+    return [f"{len(found)} profiles with {resting} browsers in a pool of {warm}", *map(str, found), *named]
 
 
 def record(wharf: int, file: Path) -> None:
@@ -110,8 +123,8 @@ def check(file: Path, folder: Path) -> list[str]:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["browsers", pid]:
-            fail_if_any(within(BROWSERS_GONE_WITHIN, lambda: browsers(int(pid))))
+        case ["browsers", pid, warm]:
+            fail_if_any(browsers(int(pid), int(warm)))
         case ["record", pid, file]:
             record(int(pid), Path(file))
         case ["check", file, folder]:
