@@ -33,14 +33,18 @@ impl Store {
         })
     }
 
-    /// The same, holding the project's row from the start: still one round trip.
+    /// The same for a create, holding the project's row from the start: still one round trip.
+    ///
+    /// Its COMMIT does not wait for the disk. Nobody is told of the session before a later transaction says that it runs,
+    /// and the disk keeps transactions in their order: a crash before that takes the session with it, and its worker
+    /// kills a browser that no row knows. Saves a flush, 0.8 of 11 ms.
     ///
     /// # Errors
     /// Postgres does not answer.
-    pub async fn tenant_holding_project(&self, project: ProjectId) -> Result<TenantTransaction, StoreError> {
+    pub async fn admission(&self, project: ProjectId) -> Result<TenantTransaction, StoreError> {
         let begin = format!(
             "BEGIN; SET LOCAL ROLE wharf_tenant; SET LOCAL wharf.project = '{project}'; \
-             SELECT FROM projects WHERE id = '{project}' FOR NO KEY UPDATE"
+             SET LOCAL synchronous_commit = off; SELECT FROM projects WHERE id = '{project}' FOR NO KEY UPDATE"
         );
         let transaction = self.pool.begin_with(AssertSqlSafe(begin)).await?;
         Ok(TenantTransaction {

@@ -108,7 +108,7 @@ async fn transaction(
     new: &NewSession,
     call: Option<&RepeatableCall>,
 ) -> Result<Verdict, Failure> {
-    let mut transaction = control.store.tenant_holding_project(caller.project()).await?;
+    let mut transaction = control.store.admission(caller.project()).await?;
     if let Some(call) = call {
         match earlier(control, &mut transaction, caller, new.id, call).await? {
             Some(Verdict::Repeated(session)) => {

@@ -25,6 +25,9 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How soon a session is stored as running after Postgres could not be reached.
 const START_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// Counter: creates that repeated an earlier one and got its session.
+const REPEATED_CREATES: &str = "wharf_creates_repeated_total";
+
 /// A session that is asked for.
 #[derive(Debug, Clone)]
 pub struct CreateSession {
@@ -122,6 +125,7 @@ pub async fn create(control: &Control, caller: &Caller, request: CreateSession) 
     let id = SessionId::mint(&*control.clock, &*control.entropy);
     match admit(control, caller, id, &request, deadline).await? {
         Admitted::Repeated(session) => {
+            metrics::counter!(REPEATED_CREATES).increment(1);
             let view = repeated::answer(control, caller, session).await?;
             Ok(Created { view, window: None })
         }
@@ -149,8 +153,10 @@ async fn start(
     let started = loop {
         let started = repeat(|| async move {
             let mut transaction = control.store.tenant(caller.project()).await?;
-            sessions::start(&mut transaction, id, generation).await?;
-            let session = sessions::get(&mut transaction, id).await?;
+            let session = match sessions::start(&mut transaction, id, generation).await? {
+                Some(session) => Some(session),
+                None => sessions::get(&mut transaction, id).await?,
+            };
             transaction.commit().await?;
             Ok(session)
         });
@@ -163,7 +169,13 @@ async fn start(
             started => break started,
         }
     };
-    let session = started?.ok_or_else(|| Error::not_found("Session", &id))?;
+    // Until now its row could go with a crash of Postgres (`Store::admission`).
+    let session = started?.ok_or_else(|| Error::Unavailable {
+        message: "The database restarted while the session's browser started; create the session again"
+            .to_owned(),
+        retry_after: RETRY_AFTER,
+        source: None,
+    })?;
     // The worker's heartbeat may have made it RUNNING before we did.
     if session.status == SessionStatus::Running && session.generation == generation {
         tracing::info!(session = %id, project = %caller.project(), "session running");

@@ -37,12 +37,16 @@ pub(super) struct SessionRow {
     pub(super) proxy_bytes: i64,
 }
 
-/// Reads sessions with the usage of their current launch; the argument is what follows `WHERE`.
+/// Reads sessions with the usage of their current launch; the argument is what follows `WHERE`. A statement before it,
+/// `with` its name, is one whose result is called `sessions`, and is read instead of the table.
 macro_rules! select_sessions {
     ($condition:tt $(, $argument:expr)* $(,)?) => {
+        $crate::sessions::row::select_sessions!(with "", $condition $(, $argument)*)
+    };
+    (with $before:tt, $condition:tt $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::sessions::row::SessionRow,
-            r#"
+            $before + r#"
             SELECT sessions.id, sessions.project_id, status, end_reason, sessions.generation, region, keep_alive,
                    timeout_seconds, created_at, updated_at, started_at, expires_at, ended_at, user_metadata, options,
                    worker_id, worker_incarnation, worker_address,

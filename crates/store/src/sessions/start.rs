@@ -2,11 +2,13 @@
 
 use wharf_domain::{Generation, SessionId, WorkerId};
 
+use super::Session;
+use super::row::select_sessions;
 use crate::{StoreError, SystemTransaction, TenantTransaction};
 
-/// Moves the session to RUNNING and starts its clock: it expires its timeout from now.
+/// Moves the session to RUNNING and starts its clock: it expires its timeout from now. Answers the session as it is then.
 ///
-/// `false` when it is no longer PENDING in this generation: somebody ended it while its browser started, or its worker's
+/// `None` when it is no longer PENDING in this generation: somebody ended it while its browser started, or its worker's
 /// heartbeat was faster.
 ///
 /// # Errors
@@ -15,26 +17,31 @@ pub async fn start(
     transaction: &mut TenantTransaction,
     id: SessionId,
     generation: Generation,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
-        r#"
-        WITH session AS (
+) -> Result<Option<Session>, StoreError> {
+    let project = transaction.project().as_uuid();
+    select_sessions!(
+        with r#"
+        WITH sessions AS (
             UPDATE sessions
             SET status = 'RUNNING', started_at = now(), updated_at = now(),
                 expires_at = now() + make_interval(secs => timeout_seconds)
             WHERE id = $1 AND project_id = $2 AND generation = $3 AND status = 'PENDING' AND worker_id IS NOT NULL
-            RETURNING id, project_id, generation, worker_id
+            RETURNING *
+        ),
+        event AS (
+            INSERT INTO session_events (session_id, project_id, kind, status, generation, worker_id, actor)
+            SELECT id, project_id, 'started', 'RUNNING', generation, worker_id, 'control_plane' FROM sessions
         )
-        INSERT INTO session_events (session_id, project_id, kind, status, generation, worker_id, actor)
-        SELECT id, project_id, 'started', 'RUNNING', generation, worker_id, 'control_plane' FROM session
         "#,
+        "true",
         id.as_uuid(),
-        transaction.project().as_uuid(),
-        generation.0,
+        project,
+        generation.0
     )
-    .execute(transaction.connection())
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(transaction.connection())
+    .await?
+    .map(Session::try_from)
+    .transpose()
 }
 
 /// Moves those of this worker's sessions to RUNNING that it reports as such and that are still PENDING: whoever created

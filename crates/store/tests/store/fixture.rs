@@ -78,7 +78,7 @@ pub async fn start(
     let mut transaction = store.tenant(project).await?;
     let started = sessions::start(&mut transaction, id, generation).await?;
     transaction.commit().await?;
-    Ok(started)
+    Ok(started.is_some())
 }
 
 pub async fn end(

@@ -121,6 +121,12 @@ async fn an_idempotency_key_makes_one_session_also_of_calls_at_once() -> anyhow:
         .await?;
     assert_ne!(other["id"], answers[0].2["id"]);
     assert_eq!(scene.sessions().await?, 2);
+    let metrics = scene.wharf.call(reqwest::Method::GET, "/metrics", None).await?;
+    let metrics = metrics.body.as_str().unwrap_or_default().to_owned();
+    assert!(
+        metrics.contains("\nwharf_creates_repeated_total 2\n"),
+        "{metrics}"
+    );
     scene.close().await
 }
 

@@ -51,7 +51,10 @@ impl Actor {
                 .await?,
                 None
             ),
-            4 => assert!(!sessions::start(&mut transaction, foreign, Generation::FIRST).await?),
+            4 => assert_eq!(
+                sessions::start(&mut transaction, foreign, Generation::FIRST).await?,
+                None
+            ),
             5 => {
                 let ended = sessions::end_own(
                     &mut transaction,

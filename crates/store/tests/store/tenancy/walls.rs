@@ -57,7 +57,10 @@ async fn no_function_of_the_store_reaches_another_projects_session() -> anyhow::
     assert_eq!(sessions::get(&mut stranger, scene.session).await?, None);
     let all = SessionFilter::default();
     assert_eq!(sessions::list(&mut stranger, &all, 100).await?, []);
-    assert!(!sessions::start(&mut stranger, scene.session, Generation::FIRST).await?);
+    assert_eq!(
+        sessions::start(&mut stranger, scene.session, Generation::FIRST).await?,
+        None
+    );
     let ended = sessions::end_own(
         &mut stranger,
         scene.session,
@@ -74,7 +77,9 @@ async fn no_function_of_the_store_reaches_another_projects_session() -> anyhow::
     let mut owner = scene.store().tenant(scene.owner).await?;
     assert!(sessions::get(&mut owner, scene.session).await?.is_some());
     assert_eq!(sessions::list(&mut owner, &all, 100).await?.len(), 1);
-    assert!(sessions::start(&mut owner, scene.session, Generation::FIRST).await?);
+    let started = sessions::start(&mut owner, scene.session, Generation::FIRST).await?;
+    assert_eq!(started, sessions::get(&mut owner, scene.session).await?);
+    assert!(started.is_some());
     owner.commit().await?;
     scene.database.close().await
 }
