@@ -167,14 +167,16 @@ fn stuck(stage: &Stage, sessions: &[AuditedSession]) -> Vec<String> {
         .collect()
 }
 
-/// One logical create is one session.
+/// One logical create is one session. Not counted are those that never ran: their create was refused, and repeated as
+/// another try.
 pub fn launched_twice(sessions: &[AuditedSession]) -> Vec<String> {
     let mut launches: HashMap<(String, i64), Vec<String>> = HashMap::new();
     for session in sessions {
         let metadata = session.user_metadata.as_ref();
         let number = metadata.and_then(|metadata| metadata["create"].as_i64());
         let by = metadata.and_then(|metadata| metadata["by"].as_str());
-        if let (Some(number), Some(by)) = (number, by) {
+        let refused = session.end_reason.as_deref() == Some("launch_failed");
+        if let (Some(number), Some(by), false) = (number, by, refused) {
             launches
                 .entry((by.to_owned(), number))
                 .or_default()

@@ -41,6 +41,9 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
         told.extend(python.into_iter().map(|created| ("python", created)));
         told.extend(node.into_iter().map(|created| ("node", created)));
         next += batch;
+        // Else the fleet is full before enough answers were cut.
+        let client = stage.fleet.client(0, &tenant)?;
+        client.call(Method::POST, "/v1/sessions/release", None).await?;
     }
     stage.links.any_api.set(Weather::Fair);
     let cut = usize::try_from(stage.links.any_api.answers_cut())?;
