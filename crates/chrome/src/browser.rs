@@ -1,12 +1,13 @@
 //! A browser that is ready.
 
 use crate::cdp::{CdpError, CdpPipe};
+use crate::devtools::Devtools;
 use crate::flags::Viewport;
 use crate::process::BrowserExit;
 use crate::ready;
 use crate::running::{CloseReport, Ready, Running};
 use crate::sampler::Sampler;
-use crate::stderr::DevtoolsEndpoint;
+use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -23,7 +24,7 @@ pub struct Browser {
 
 impl Browser {
     pub(crate) fn new(running: Running, ready: Ready) -> Browser {
-        let sampler = Sampler::of(running.group());
+        let sampler = Sampler::of(running.family());
         Browser {
             running,
             ready,
@@ -33,8 +34,14 @@ impl Browser {
     }
 
     /// Where clients connect.
-    pub fn devtools(&self) -> &DevtoolsEndpoint {
-        &self.ready.endpoint
+    pub fn devtools(&self) -> &Devtools {
+        &self.ready.devtools
+    }
+
+    /// Where the connections of its proxy arrive, its only way out of a jail; to be taken once. `None` when it has no
+    /// jail. Until somebody accepts, they wait.
+    pub fn take_egress(&mut self) -> Option<TcpListener> {
+        self.ready.egress.take()
     }
 
     /// The product, for example `Chrome/156.0.8078.79`.
@@ -50,7 +57,7 @@ impl Browser {
     /// The process id of the browser's main process, for logs.
     pub fn pid(&self) -> u32 {
         self.running
-            .group()
+            .family()
             .leader()
             .as_raw_nonzero()
             .get()

@@ -1,6 +1,7 @@
 //! Why a browser did not start.
 
 use crate::account::AccountError;
+use crate::jail::JailError;
 use crate::process::BrowserExit;
 use crate::profile::ProfileError;
 use std::path::PathBuf;
@@ -12,6 +13,9 @@ pub enum LauncherError {
     /// The user the browser should run as.
     #[error(transparent)]
     Account(#[from] AccountError),
+    /// Jails cannot be built here.
+    #[error(transparent)]
+    Jail(#[from] JailError),
     /// The kernel lacks something.
     #[error("this kernel cannot {0}")]
     Kernel(&'static str, #[source] std::io::Error),

@@ -1,12 +1,14 @@
 //! Chromium's command line. Every flag stands here with its reason; a flag without one has no place.
 
+use crate::jail::InitProgram;
 use std::path::Path;
 
 /// How the browser is kept from its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Isolation {
+    /// Chromium's own sandbox within namespaces of its own, with no way to the network but a proxy of ours.
+    Jail(InitProgram),
     /// Chromium's own sandbox: renderers without file system, network or other users' processes.
-    #[default]
     Process,
     /// `--no-sandbox`: a page that breaks a renderer has the browser's user. Only ever by explicit choice.
     None,
@@ -34,7 +36,10 @@ impl Default for Viewport {
 /// What varies from one launch to the next.
 #[derive(Debug)]
 pub(crate) struct FlagOptions<'a> {
-    pub(crate) isolation: Isolation,
+    /// Chromium's own.
+    pub(crate) sandbox: bool,
+    /// The one way out, a port of its loopback.
+    pub(crate) proxy: Option<u16>,
     pub(crate) user_data: &'a Path,
     pub(crate) viewport: Viewport,
     pub(crate) ignore_certificate_errors: bool,
@@ -75,6 +80,10 @@ const FIXED: &[&str] = &[
     "--disable-domain-reliability",
     "--disable-sync",
     "--metrics-recording-only",
+    // An update of components at the start, which the flags above leave. Port 9 is one that Chromium refuses to ask.
+    // What still goes out are three or four questions to accounts.google.com, whether somebody is signed in: the one
+    // flag that moves them, --gaia-url, shows a bar.
+    "--component-updater=url-source=http://127.0.0.1:9/",
     // Crash dumps hold page contents. The handler processes start all the same (they leave the process group,
     // see `process`): the one flag that stops them, --disable-crashpad-for-testing, makes the network service
     // of Chromium 156 crash in a loop ("FD ownership violation").
@@ -83,9 +92,9 @@ const FIXED: &[&str] = &[
     // UDP would pass by an HTTP proxy, so its bytes would be neither filtered nor counted.
     "--disable-quic",
     // The omnibox pop-ups are two hidden pages with a renderer each: 45 MB PSS per browser (843 -> 664 MB for
-    // four), and they show up as targets. The others ask Google's servers, or look for devices on the network.
+    // four), and they show up as targets. The others ask Google's servers, one of them for the time, or look for devices on the network.
     "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,Translate,OptimizationHints,MediaRouter,\
-     DialMediaRouteProvider",
+     DialMediaRouteProvider,NetworkTimeServiceQuerying",
     // A page must run at full speed whether or not it is the one in front: there is nobody in front.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -127,9 +136,15 @@ pub(crate) fn build(options: &FlagOptions<'_>) -> Vec<String> {
         // A container's /dev/shm of 64 MiB is full after a few tabs, and a renderer then dies of SIGBUS.
         flags.push("--disable-dev-shm-usage".to_owned());
     }
-    match options.isolation {
-        Isolation::Process => {}
-        Isolation::None => flags.push("--no-sandbox".to_owned()),
+    if let Some(port) = options.proxy {
+        flags.push(format!("--proxy-server=http://127.0.0.1:{port}"));
+        // Loopback as well: the jail's own is empty but for DevTools, and a developer's is reached by the proxy.
+        flags.push("--proxy-bypass-list=<-loopback>".to_owned());
+        // Else WebRTC tries addresses of the jail, which lead nowhere, before it gives up.
+        flags.push("--force-webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned());
+    }
+    if !options.sandbox {
+        flags.push("--no-sandbox".to_owned());
     }
     // Else the New Tab page is loaded: 54 ms until the first page, and 130 MB.
     flags.push("about:blank".to_owned());
@@ -142,7 +157,8 @@ mod tests {
 
     fn options() -> FlagOptions<'static> {
         FlagOptions {
-            isolation: Isolation::Process,
+            sandbox: true,
+            proxy: None,
             user_data: Path::new("/profile"),
             viewport: Viewport::default(),
             ignore_certificate_errors: false,
@@ -171,10 +187,15 @@ mod tests {
     #[test]
     fn each_choice_adds_its_flag() {
         let none = FlagOptions {
-            isolation: Isolation::None,
+            sandbox: false,
             ..options()
         };
         assert!(build(&none).contains(&"--no-sandbox".to_owned()));
+        let proxied = FlagOptions {
+            proxy: Some(3128),
+            ..options()
+        };
+        assert!(build(&proxied).contains(&"--proxy-server=http://127.0.0.1:3128".to_owned()));
         let certificates = FlagOptions {
             ignore_certificate_errors: true,
             ..options()

@@ -5,15 +5,19 @@ use crate::binary::BrowserBinary;
 use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
+use crate::jail::{self, Ambassador};
 use crate::process::become_subreaper;
-use crate::profile::{self, ProfileFolder, ProfileRoot};
-use crate::running::{Running, Unready};
+use crate::profile::{self, ProfileRoot};
+use crate::running::{Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
 use crate::{cdp::CdpPipe, procfs};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
+
+/// The profile's place in the browser's folder.
+const USER_DATA: &str = "profile";
 
 /// What every browser of a launcher has in common.
 #[derive(Debug)]
@@ -41,11 +45,18 @@ pub struct LaunchOptions {
     pub deadline: Duration,
 }
 
+/// What stands around every browser.
+#[derive(Debug)]
+enum Walls {
+    Jail(Arc<jail::Builder>),
+    Process { sandbox: bool },
+}
+
 /// Starts browsers. One per process.
 #[derive(Debug)]
 pub struct Launcher {
     binary: BrowserBinary,
-    isolation: Isolation,
+    walls: Walls,
     profiles: Arc<ProfileRoot>,
     account: Account,
     small_shared_memory: bool,
@@ -67,11 +78,16 @@ impl Launcher {
         }
         become_subreaper()
             .map_err(|source| LauncherError::Kernel("make this process a subreaper", source))?;
+        let walls = match options.isolation {
+            Isolation::Jail(init) => Walls::Jail(Arc::new(jail::Builder::new(init)?)),
+            Isolation::Process => Walls::Process { sandbox: true },
+            Isolation::None => Walls::Process { sandbox: false },
+        };
         let spawner = Spawner::start().map_err(|source| LauncherError::Kernel("start a thread", source))?;
         Ok(Launcher {
             account: Account::choose(&options.user)?,
             binary: options.binary,
-            isolation: options.isolation,
+            walls,
             profiles: Arc::new(options.profiles),
             small_shared_memory: profile::shared_memory_is_small(),
             spawner: Arc::new(spawner),
@@ -95,6 +111,10 @@ impl Launcher {
                 exit,
                 stderr: running.last_words().await,
             }),
+            Ok(Err(Unready::Jail(reason))) => Err(LaunchError::NotReady {
+                reason: format!("the first process of its jail does not speak: {reason}"),
+                stderr: running.last_words().await,
+            }),
             Ok(Err(Unready::Wrong(reason))) => Err(LaunchError::NotReady {
                 reason: reason.to_string(),
                 stderr: running.last_words().await,
@@ -107,36 +127,94 @@ impl Launcher {
     }
 
     async fn start(&self, options: LaunchOptions, viewport: Viewport) -> Result<Running, LaunchError> {
-        let spawn_failed = |source| LaunchError::Spawn {
-            binary: self.binary.path().to_owned(),
-            source,
-        };
+        let spawn_failed = |source| self.spawn_failed(source);
         let (commands, browser_reads) = pipe::pipe().map_err(spawn_failed)?;
         let (browser_writes, answers) = pipe::pipe().map_err(spawn_failed)?;
         let request = SpawnRequest {
-            binary: self.binary.path().to_owned(),
             account: self.account.clone(),
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
         };
-        let (profiles, isolation) = (Arc::clone(&self.profiles), self.isolation);
+        let started = match &self.walls {
+            Walls::Jail(builder) => self.start_jailed(options, viewport, request, builder).await?,
+            Walls::Process { sandbox } => self.start_bare(options, viewport, request, *sandbox).await?,
+        };
+        let cdp = CdpPipe::start(commands, answers);
+        Running::watch(started, cdp, Arc::clone(&self.spawner)).map_err(spawn_failed)
+    }
+
+    async fn start_bare(
+        &self,
+        options: LaunchOptions,
+        viewport: Viewport,
+        request: SpawnRequest,
+        sandbox: bool,
+    ) -> Result<Started, LaunchError> {
+        let (profiles, binary) = (Arc::clone(&self.profiles), self.binary.path().to_owned());
         let small_shared_memory = self.small_shared_memory;
-        let job = move || -> Result<(Spawned, ProfileFolder), LaunchError> {
+        let job = move || -> Result<Started, LaunchError> {
             let folder = profiles.create(&options.name, &request.account)?;
             let flags = flags::build(&FlagOptions {
-                isolation,
-                user_data: &folder.path().join("profile"),
+                sandbox,
+                proxy: None,
+                user_data: &folder.path().join(USER_DATA),
                 viewport,
                 ignore_certificate_errors: options.ignore_certificate_errors,
                 small_shared_memory,
             });
-            let binary = request.binary.clone();
-            let spawned = spawner::spawn(request, &flags, folder.path())
+            let spawned = spawner::spawn(request, &binary, &flags, folder.path())
                 .map_err(|source| LaunchError::Spawn { binary, source })?;
-            Ok((spawned, folder))
+            Ok(Started {
+                spawned,
+                folder: Some(folder),
+                ambassador: None,
+            })
         };
-        let (spawned, folder) = self.spawner.run(job).await.map_err(spawn_failed)??;
-        let cdp = CdpPipe::start(commands, answers);
-        Running::watch(spawned, folder, cdp, Arc::clone(&self.spawner)).map_err(spawn_failed)
+        self.spawner
+            .run(job)
+            .await
+            .map_err(|source| self.spawn_failed(source))?
+    }
+
+    async fn start_jailed(
+        &self,
+        options: LaunchOptions,
+        viewport: Viewport,
+        request: SpawnRequest,
+        builder: &Arc<jail::Builder>,
+    ) -> Result<Started, LaunchError> {
+        let folder = profile::jailed_folder(&options.name)?;
+        let (socket, inside) = jail::socket_pair().map_err(|source| self.spawn_failed(source))?;
+        let (builder, binary) = (Arc::clone(builder), self.binary.path().to_owned());
+        let job = move || -> std::io::Result<Spawned> {
+            let flags = flags::build(&FlagOptions {
+                sandbox: true,
+                proxy: Some(jail::PROXY_PORT),
+                user_data: &folder.join(USER_DATA),
+                viewport,
+                ignore_certificate_errors: options.ignore_certificate_errors,
+                small_shared_memory: false,
+            });
+            let jailed = jail::Jailed {
+                binary: &binary,
+                folder: &folder,
+                init_arguments: &builder.init_arguments,
+                flags: &flags,
+            };
+            spawner::spawn_jailed(request, &builder, &jailed, inside)
+        };
+        let spawned = self.spawner.run(job).await.and_then(|spawned| spawned);
+        Ok(Started {
+            spawned: spawned.map_err(|source| self.spawn_failed(source))?,
+            folder: None,
+            ambassador: Some(Ambassador::new(socket).map_err(|source| self.spawn_failed(source))?),
+        })
+    }
+
+    fn spawn_failed(&self, source: std::io::Error) -> LaunchError {
+        LaunchError::Spawn {
+            binary: self.binary.path().to_owned(),
+            source,
+        }
     }
 }

@@ -92,12 +92,23 @@ pub(crate) fn shared_memory_is_small() -> bool {
     Space::of(Path::new(SHARED_MEMORY)).is_none_or(|space| space.total < SHARED_MEMORY_NEEDED)
 }
 
+/// Where a jail shows the browser's folder. Named like one outside, so that whoever looks at processes sees whose it is.
+pub(crate) fn jailed_folder(name: &str) -> Result<PathBuf, ProfileError> {
+    check_name(name)?;
+    Ok(PathBuf::from(format!("/{PREFIX}{}/{name}", std::process::id())))
+}
+
+fn check_name(name: &str) -> Result<(), ProfileError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match !name.is_empty() && name.bytes().all(allowed) {
+        true => Ok(()),
+        false => Err(ProfileError::Name(name.to_owned())),
+    }
+}
+
 /// Keeps the end of a name that is too long for the socket below it: the end is what differs between sessions.
 fn fit_name<'a>(root: &Path, name: &'a str) -> Result<&'a str, ProfileError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if name.is_empty() || !name.bytes().all(allowed) {
-        return Err(ProfileError::Name(name.to_owned()));
-    }
+    check_name(name)?;
     let room = SOCKET_ADDRESS.saturating_sub(SOCKET_BELOW + root.as_os_str().len() + 1);
     if room < name.len().min(NAME_MINIMUM) {
         return Err(ProfileError::PathTooLong(root.to_owned()));

@@ -1,12 +1,16 @@
 //! A started browser, from the fork to the last trace of it.
 
 use crate::cdp::{CdpError, CdpPipe};
+use crate::devtools::Devtools;
 use crate::flags::Viewport;
-use crate::process::{BrowserExit, ExitEvent, ProcessGroup, Processes};
+use crate::jail::Ambassador;
+use crate::process::{BrowserExit, ExitEvent, Family, Processes};
 use crate::profile::ProfileFolder;
 use crate::ready::{self, NotReady, Prepared};
 use crate::spawner::{Spawned, Spawner};
 use crate::stderr::{self, DevtoolsEndpoint, StderrTail};
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +28,9 @@ const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Running {
     processes: Processes,
-    folder: ProfileFolder,
+    /// What is in a jail goes with it.
+    folder: Option<ProfileFolder>,
+    ambassador: Option<Arc<Ambassador>>,
     cdp: CdpPipe,
     exit: watch::Receiver<Option<BrowserExit>>,
     announced: oneshot::Receiver<DevtoolsEndpoint>,
@@ -35,10 +41,19 @@ pub(crate) struct Running {
     _spawner: Arc<Spawner>,
 }
 
+/// What has been started.
+pub(crate) struct Started {
+    pub(crate) spawned: Spawned,
+    pub(crate) folder: Option<ProfileFolder>,
+    pub(crate) ambassador: Option<Ambassador>,
+}
+
 /// What a ready browser says of itself.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    pub(crate) endpoint: DevtoolsEndpoint,
+    pub(crate) devtools: Devtools,
+    /// Where the connections of its proxy arrive, if it has one.
+    pub(crate) egress: Option<TcpListener>,
     pub(crate) product: String,
     /// Its first page, as a target's id.
     pub(crate) page: String,
@@ -48,6 +63,8 @@ pub(crate) struct Ready {
 pub(crate) enum Unready {
     Exited(BrowserExit),
     Wrong(NotReady),
+    /// Its first process speaks, but not as ours does.
+    Jail(std::io::Error),
 }
 
 /// How a browser's end went.
@@ -64,25 +81,26 @@ pub struct CloseReport {
 
 impl Running {
     /// Starts the tasks that watch a browser. On an error the browser dies with the arguments.
-    pub(crate) fn watch(
-        spawned: Spawned,
-        folder: ProfileFolder,
-        cdp: CdpPipe,
-        spawner: Arc<Spawner>,
-    ) -> std::io::Result<Running> {
-        // Moved in this order, so that an early return kills before it removes.
+    pub(crate) fn watch(started: Started, cdp: CdpPipe, spawner: Arc<Spawner>) -> std::io::Result<Running> {
+        let Started {
+            spawned,
+            folder,
+            ambassador,
+        } = started;
+        // Taken in this order, so that an early return kills before it removes.
         let Spawned { processes, stderr } = spawned;
-        let event = ExitEvent::of(processes.group())?;
+        let event = ExitEvent::of(processes.family())?;
         let stderr = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
         let tail = StderrTail::default();
         let (announce, announced) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
         let (mut supervisor, mut drain) = (JoinSet::new(), JoinSet::new());
-        supervisor.spawn(supervise(event, Arc::clone(processes.group()), exit_sender));
+        supervisor.spawn(supervise(event, Arc::clone(processes.family()), exit_sender));
         drain.spawn(stderr::drain(stderr, tail.clone(), announce));
         Ok(Running {
             processes,
             folder,
+            ambassador: ambassador.map(Arc::new),
             cdp,
             exit,
             announced,
@@ -96,9 +114,23 @@ impl Running {
     /// Waits for readiness or the end, whichever comes first.
     pub(crate) async fn become_ready(&mut self, viewport: Viewport) -> Result<Ready, Unready> {
         let Running {
-            cdp, announced, exit, ..
+            cdp,
+            announced,
+            exit,
+            ambassador,
+            processes,
+            ..
         } = self;
         let ready = async {
+            let egress = match ambassador {
+                Some(ambassador) => match ambassador.hello().await {
+                    Ok(listener) => Some(listener),
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => std::future::pending().await,
+                    Err(error) => return Err(Unready::Jail(error)),
+                },
+                None => None,
+            };
+            processes.family().entered();
             let Prepared { product, page } = match ready::prepare(cdp, viewport).await {
                 // A closed pipe means that the process ends; how it ends is the better news.
                 Err(NotReady::Cdp(CdpError::Closed)) => std::future::pending().await,
@@ -106,7 +138,8 @@ impl Running {
             };
             match announced.await {
                 Ok(endpoint) => Ok(Ready {
-                    endpoint,
+                    devtools: Devtools::new(endpoint, ambassador.clone()),
+                    egress,
                     product,
                     page,
                 }),
@@ -123,8 +156,8 @@ impl Running {
         &self.cdp
     }
 
-    pub(crate) fn group(&self) -> &Arc<ProcessGroup> {
-        self.processes.group()
+    pub(crate) fn family(&self) -> &Arc<Family> {
+        self.processes.family()
     }
 
     pub(crate) fn exit(&self) -> watch::Receiver<Option<BrowserExit>> {
@@ -147,16 +180,16 @@ impl Running {
     /// Kills, reaps and removes. There is nothing to save, so there is no gentler step before.
     pub(crate) async fn end(mut self) -> CloseReport {
         let started = Instant::now();
-        self.group().kill();
+        self.family().kill();
         let ended = timeout(END_LIMIT, self.supervisor.join_next()).await.is_ok();
         let exit = *self.exit.borrow();
         if !ended {
-            tracing::error!(leader = %self.group().leader(), "a killed browser does not end");
+            tracing::error!(leader = %self.family().leader(), "a killed browser does not end");
         }
         // The rest blocks: the folder, and processes the supervisor did not reap because it was cut off.
         let rest = tokio::task::spawn_blocking(move || {
-            self.group().destroy();
-            self.folder.remove().is_ok()
+            self.family().destroy();
+            self.folder.is_none_or(|folder| folder.remove().is_ok())
         });
         let complete = match ended {
             true => rest.await.unwrap_or(false),
@@ -180,13 +213,13 @@ async fn ended(exit: &mut watch::Receiver<Option<BrowserExit>>) -> BrowserExit {
 }
 
 /// Publishes the end of the main process, then takes its helpers with it: without it they are of no use.
-async fn supervise(event: ExitEvent, group: Arc<ProcessGroup>, publish: watch::Sender<Option<BrowserExit>>) {
+async fn supervise(event: ExitEvent, family: Arc<Family>, publish: watch::Sender<Option<BrowserExit>>) {
     match event.wait().await {
         Ok(exit) => {
             publish.send_replace(Some(exit));
         }
-        Err(error) => tracing::error!(leader = %group.leader(), %error, "cannot wait for a browser"),
+        Err(error) => tracing::error!(leader = %family.leader(), %error, "cannot wait for a browser"),
     }
     // Fails only when the runtime shuts down; then dropping the browser does it.
-    let _ = tokio::task::spawn_blocking(move || group.destroy()).await;
+    let _ = tokio::task::spawn_blocking(move || family.destroy()).await;
 }

@@ -1,6 +1,6 @@
 //! What a browser uses: processor time and memory of its whole process tree.
 
-use crate::process::ProcessGroup;
+use crate::process::Family;
 use crate::procfs::{self, Stat, Statm};
 use rustix::process::Pid;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ const REUSES: u8 = 8;
 /// Measures one browser. A cheap handle; clones share what was measured before.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    group: Arc<ProcessGroup>,
+    family: Arc<Family>,
     past: Arc<Mutex<Past>>,
 }
 
@@ -49,9 +49,9 @@ struct Memory {
 }
 
 impl Sampler {
-    pub(crate) fn of(group: &Arc<ProcessGroup>) -> Sampler {
+    pub(crate) fn of(family: &Arc<Family>) -> Sampler {
         Sampler {
-            group: Arc::clone(group),
+            family: Arc::clone(family),
             past: Arc::default(),
         }
     }
@@ -64,7 +64,7 @@ impl Sampler {
             ticks += stat.ticks;
             alive |= !stat.zombie;
         }
-        if self.group.is_reaped() || !alive {
+        if self.family.is_reaped() || !alive {
             return None;
         }
         past.cpu = past.cpu.max(duration(ticks));
@@ -85,7 +85,7 @@ impl Sampler {
                 memory.insert(pid, Memory::of(pid, pages, past.memory.get(&pid)));
             }
         }
-        if self.group.is_reaped() || memory.is_empty() {
+        if self.family.is_reaped() || memory.is_empty() {
             return None;
         }
         past.cpu = past.cpu.max(duration(ticks));
@@ -100,8 +100,8 @@ impl Sampler {
     /// The browser's processes, parents before children: a child that ends in between is then missed once, and
     /// counted in its parent's time at the next sample. The other way round it would be counted twice.
     fn processes(&self) -> impl Iterator<Item = (Pid, Stat)> {
-        let mut waiting: Vec<Pid> = self.group.strays().collect();
-        waiting.push(self.group.leader());
+        let mut waiting = self.family.strays();
+        waiting.push(self.family.leader());
         std::iter::from_fn(move || {
             loop {
                 let pid = waiting.pop()?;

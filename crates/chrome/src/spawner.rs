@@ -4,12 +4,14 @@
 //! blocking pool end after some idle seconds, so browsers are forked on one thread that lives as long as they do.
 
 use crate::account::Account;
+use crate::environment::environment;
+use crate::jail;
 use crate::process::Processes;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
@@ -47,9 +49,8 @@ impl Spawner {
     }
 }
 
-/// What the browser is started with.
+/// What a browser is started with.
 pub(crate) struct SpawnRequest {
-    pub(crate) binary: PathBuf,
     pub(crate) account: Account,
     /// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
     pub(crate) commands: OwnedFd,
@@ -63,14 +64,42 @@ pub(crate) struct Spawned {
 }
 
 /// Forks and executes the browser in `folder`. Blocks for a few milliseconds.
-pub(crate) fn spawn(request: SpawnRequest, flags: &[String], folder: &Path) -> std::io::Result<Spawned> {
-    let mut command = Command::new(&request.binary);
+pub(crate) fn spawn(
+    request: SpawnRequest,
+    binary: &Path,
+    flags: &[String],
+    folder: &Path,
+) -> std::io::Result<Spawned> {
+    let mut command = Command::new(binary);
     command.args(flags).current_dir(folder);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    set_environment(&mut command, folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.env_clear().envs(environment(folder, folder));
+    execute(command, request, |leader| {
+        Processes::group(leader, folder.to_owned())
+    })
+}
+
+/// Forks and executes the browser in a jail. Blocks for a few milliseconds; the jail is built meanwhile.
+pub(crate) fn spawn_jailed(
+    request: SpawnRequest,
+    builder: &jail::Builder,
+    jailed: &jail::Jailed<'_>,
+    socket: OwnedFd,
+) -> std::io::Result<Spawned> {
+    let mut command = Command::new(&builder.bubblewrap);
+    command.args(jail::command_line(jailed)).current_dir("/");
+    // Neither is the browser's: the first process gives it others.
+    command.stdin(socket).stdout(builder.init.try_clone()?);
+    command.env_clear();
+    execute(command, request, Processes::jail)
+}
+
+fn execute(
+    mut command: Command,
+    request: SpawnRequest,
+    adopt: impl FnOnce(Pid) -> Processes,
+) -> std::io::Result<Spawned> {
+    command.stderr(Stdio::piped());
     if let Account::Other { user, group } = request.account {
         // Setting the user as root also drops the supplementary groups.
         command.gid(group).uid(user);
@@ -94,35 +123,12 @@ pub(crate) fn spawn(request: SpawnRequest, flags: &[String], folder: &Path) -> s
     }
     let mut child = command.spawn()?;
     // Spawning answers after exec, so `restrain` has run and the child leads its session.
-    let leader = Pid::from_child(&child);
-    let processes = Processes::adopt(leader, folder.to_owned());
+    let processes = adopt(Pid::from_child(&child));
     let stderr = child
         .stderr
         .take()
         .ok_or_else(|| std::io::Error::other("stderr was not piped"))?;
     Ok(Spawned { processes, stderr })
-}
-
-/// Nothing of our own environment is passed on: it may hold secrets.
-fn set_environment(command: &mut Command, folder: &Path) {
-    command
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("LANG", "C.UTF-8");
-    for variable in [
-        "HOME",
-        "TMPDIR",
-        "XDG_CONFIG_HOME",
-        "XDG_CACHE_HOME",
-        "XDG_DATA_HOME",
-        "XDG_RUNTIME_DIR",
-    ] {
-        command.env(variable, folder);
-    }
-    // The host's buses are none of a browser's business.
-    for variable in ["DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"] {
-        command.env(variable, "unix:path=/nonexistent");
-    }
 }
 
 /// Runs in the child after the change of user, which would clear the parent death signal.

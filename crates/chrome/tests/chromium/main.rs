@@ -5,6 +5,7 @@
 mod ending;
 mod failure;
 mod isolation;
+mod jail;
 mod ready;
 mod sampling;
 mod support;

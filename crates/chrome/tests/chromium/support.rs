@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use wharf_chrome::{
-    Browser, BrowserBinary, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions, ProfileRoot,
-    find_browser,
+    Browser, BrowserBinary, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions,
+    ProfileRoot, find_browser,
 };
 
 /// A launcher whose profiles lie in a folder of the test's own.
@@ -22,10 +22,23 @@ impl Lab {
     }
 
     pub fn with(binary: BrowserBinary) -> Lab {
+        Lab::behind(Isolation::Process, binary)
+    }
+
+    /// A launcher whose browsers are in jails.
+    pub fn jailed() -> Lab {
+        let init = InitProgram {
+            path: env!("CARGO_BIN_EXE_wharf-jail-init").into(),
+            arguments: Vec::new(),
+        };
+        Lab::behind(Isolation::Jail(init), find_browser(None).unwrap())
+    }
+
+    fn behind(isolation: Isolation, binary: BrowserBinary) -> Lab {
         let folder = open_folder();
         let launcher = Launcher::new(LauncherOptions {
             binary,
-            isolation: Isolation::Process,
+            isolation,
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
         });

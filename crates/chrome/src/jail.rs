@@ -1,0 +1,85 @@
+//! The jail of a browser: namespaces of its own, almost nothing to read, and no way out but the one we listen on.
+//!
+//! Bubblewrap builds it, as any user and without root. Inside, our own program is the first process (`init.rs`): it
+//! starts Chromium and is the *ambassador*. It opens sockets in the jail's network namespace and passes their
+//! descriptors to us over a unix socket, so we speak to Chromium's DevTools, and take the connections of its proxy,
+//! without a hop between. The kernel ends everything inside when the first process ends, and that one with us.
+
+mod ambassador;
+mod arguments;
+mod init;
+mod wire;
+
+pub(crate) use ambassador::Ambassador;
+pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
+pub use init::main as init;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const BUBBLEWRAP: &str = "bwrap";
+
+/// The program that is started inside each jail as its first process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitProgram {
+    /// An executable whose `main` hands its remaining arguments to [`init`]: our own, usually.
+    pub path: PathBuf,
+    /// What makes it do so, before the arguments that we add.
+    pub arguments: Vec<String>,
+}
+
+/// A machine without what a jail is built of.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    /// Bubblewrap is not installed.
+    #[error(
+        "no {BUBBLEWRAP} in PATH, which builds the jail of a browser: install it (\"apt install bubblewrap\")"
+    )]
+    NoBubblewrap,
+    /// The first process's program cannot be read.
+    #[error("cannot open {}, which is started inside each jail", .0.display())]
+    Init(PathBuf, #[source] std::io::Error),
+}
+
+/// What jails are built with.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    pub(crate) bubblewrap: PathBuf,
+    /// Open, because the browser's user may not be able to reach its path.
+    pub(crate) init: File,
+    pub(crate) init_arguments: Vec<String>,
+}
+
+impl Builder {
+    pub(crate) fn new(init: InitProgram) -> Result<Builder, JailError> {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let mut found = std::env::split_paths(&folders).map(|folder| folder.join(BUBBLEWRAP));
+        let bubblewrap = found
+            .find(|path| is_executable(path))
+            .ok_or(JailError::NoBubblewrap)?;
+        Ok(Builder {
+            bubblewrap,
+            init: File::open(&init.path).map_err(|source| JailError::Init(init.path, source))?,
+            init_arguments: init.arguments,
+        })
+    }
+}
+
+/// Our end of a new ambassador's socket, which does not block, and the jail's.
+///
+/// # Errors
+/// There are no descriptors left.
+pub(crate) fn socket_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, inside) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, inside))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

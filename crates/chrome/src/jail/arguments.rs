@@ -1,0 +1,161 @@
+//! Bubblewrap's command line. Every wall stands here with its reason.
+
+use crate::environment::environment;
+use std::ffi::OsString;
+use std::path::Path;
+
+const TMP: &str = "/tmp";
+
+/// Where the browser finds its proxy, on the jail's loopback.
+pub(crate) const PROXY_PORT: u16 = 3128;
+
+/// Bytes of the session's folder: profile, cache, downloads. What fills it gets ENOSPC, and nobody else does.
+const FOLDER_SIZE: u64 = 1 << 30;
+/// Bytes of /tmp.
+const TMP_SIZE: u64 = 256 << 20;
+/// Bytes of /dev/shm, through which Chromium's processes exchange what they draw.
+const SHARED_MEMORY_SIZE: u64 = 1 << 30;
+
+/// What of `/etc` a browser needs: how fonts are chosen, where libraries lie, whom to trust, what time it is, and the
+/// operator's own policies. No users, no names of machines.
+const ETC: [&str; 8] = [
+    "/etc/alternatives",
+    "/etc/chromium",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/opt/chrome",
+    "/etc/pki",
+    "/etc/ssl/certs",
+];
+
+/// What one jail is built for.
+#[derive(Debug)]
+pub(crate) struct Jailed<'a> {
+    /// The browser's executable.
+    pub(crate) binary: &'a Path,
+    /// Its working directory and home: the one place that it may write to, besides /tmp.
+    pub(crate) folder: &'a Path,
+    /// What comes between the program on descriptor 1 and the browser.
+    pub(crate) init_arguments: &'a [String],
+    /// The browser's own.
+    pub(crate) flags: &'a [String],
+}
+
+/// The whole command line, without bubblewrap's own path.
+pub(crate) fn command_line(jailed: &Jailed<'_>) -> Vec<OsString> {
+    let mut line = Line(Vec::new());
+    // User, mount, pid, ipc, uts, cgroup and network. The user namespace is asked for by name, for the other word
+    // does without it where the kernel refuses.
+    line.add(["--unshare-all", "--unshare-user"]);
+    // Nobody in particular, under no name.
+    line.add(["--uid", "1000", "--gid", "1000", "--hostname", "browser"]);
+    // No terminal to type into, no life without us, and our init first, so that all ends with it.
+    line.add(["--new-session", "--die-with-parent", "--as-pid-1"]);
+    // Chromium's own sandbox makes user namespaces of its own, for which it needs no capability here.
+    line.add(["--cap-drop", "ALL"]);
+    line.add(["--clearenv"]);
+    for (name, value) in environment(jailed.folder, Path::new(TMP)) {
+        line.add(["--setenv", name]);
+        line.0.push(value);
+    }
+    file_system(&mut line, jailed);
+    line.add(["--", "/proc/self/fd/1"]);
+    line.0.extend(jailed.init_arguments.iter().map(OsString::from));
+    line.0.push(jailed.binary.into());
+    line.0.extend(jailed.flags.iter().map(OsString::from));
+    line.0
+}
+
+fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
+    line.add(["--ro-bind", "/usr", "/usr"]);
+    for (target, link) in [
+        ("usr/bin", "/bin"),
+        ("usr/sbin", "/sbin"),
+        ("usr/lib", "/lib"),
+        ("usr/lib64", "/lib64"),
+    ] {
+        line.add(["--symlink", target, link]);
+    }
+    for path in ETC {
+        line.add(["--ro-bind-try", path, path]);
+    }
+    if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
+        line.bind(home);
+    }
+    line.add(["--proc", "/proc", "--dev", "/dev"]);
+    line.tmpfs(SHARED_MEMORY_SIZE, Path::new("/dev/shm"));
+    line.tmpfs(TMP_SIZE, Path::new(TMP));
+    line.tmpfs(FOLDER_SIZE, jailed.folder);
+    // What is left of bubblewrap's own file systems has no size, and would be written to all the same.
+    line.add(["--remount-ro", "/dev", "--remount-ro", "/"]);
+    line.add(["--chdir"]);
+    line.0.push(jailed.folder.into());
+}
+
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn add<const N: usize>(&mut self, words: [&str; N]) {
+        self.0.extend(words.map(OsString::from));
+    }
+
+    fn bind(&mut self, path: &Path) {
+        self.0.extend(["--ro-bind".into(), path.into(), path.into()]);
+    }
+
+    fn tmpfs(&mut self, size: u64, path: &Path) {
+        self.add(["--size", &size.to_string(), "--tmpfs"]);
+        self.0.push(path.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(binary: &str) -> Vec<String> {
+        let jailed = Jailed {
+            binary: Path::new(binary),
+            folder: Path::new("/wharf-1/session-1"),
+            init_arguments: &["jail-init".to_owned()],
+            flags: &["--headless=new".to_owned()],
+        };
+        let words = command_line(&jailed).into_iter();
+        words.map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn nothing_of_the_host_is_bound_but_what_is_named_here() {
+        let line = line("/usr/lib/chromium/chromium");
+        let bound = line.windows(2).filter(|pair| pair[0].contains("bind"));
+        for pair in bound {
+            assert!(pair[0].starts_with("--ro-bind"), "{pair:?}");
+            assert!(pair[1] == "/usr" || ETC.contains(&pair[1].as_str()), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_browser_from_elsewhere_brings_its_own_folder() {
+        let line = line("/opt/browser/chrome");
+        let bound = line
+            .windows(3)
+            .any(|words| words == ["--ro-bind", "/opt/browser", "/opt/browser"]);
+        assert!(bound, "{line:?}");
+    }
+
+    #[test]
+    fn the_browser_and_its_flags_come_last_and_behind_our_program() {
+        let line = line("/usr/lib/chromium/chromium");
+        let end = line.iter().position(|word| word == "--").unwrap();
+        assert_eq!(
+            line[end + 1..],
+            [
+                "/proc/self/fd/1",
+                "jail-init",
+                "/usr/lib/chromium/chromium",
+                "--headless=new"
+            ]
+        );
+    }
+}
