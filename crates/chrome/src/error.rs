@@ -61,22 +61,31 @@ pub enum LaunchError {
     },
 }
 
-fn last_words(stderr: &[String]) -> String {
+pub(crate) fn last_words(stderr: &[String]) -> String {
     match stderr {
         [] => "; it said nothing on stderr".to_owned(),
         lines => format!("; last lines on stderr:\n  {}", lines.join("\n  ")),
     }
 }
 
-/// Failures whose cause Chromium names, but not what to do.
-fn hint(stderr: &[String]) -> &'static str {
+/// Failures whose cause Chromium or bubblewrap names, but not what to do.
+pub(crate) fn hint(stderr: &[String]) -> &'static str {
     const NAMESPACES: &str = ". The kernel forbids unprivileged user namespaces, which Chromium's sandbox needs: \
         set sysctl kernel.unprivileged_userns_clone=1 (Debian) or \
         kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), or in a container allow clone and unshare in \
         its seccomp profile. As a last resort --isolation none runs without the sandbox";
     const LIBRARIES: &str =
         ". A library is missing: install the browser with its dependencies (\"apt install chromium\")";
-    const HINTS: [(&str, &str); 4] = [
+    const APPARMOR: &str = ". AppArmor forbids unprivileged user namespaces to have rights, which a jail needs to be built: set \
+        sysctl kernel.apparmor_restrict_unprivileged_userns=0, or load a profile that allows userns to bwrap";
+    const MASKED: &str = ". This container hides parts of /proc, so the kernel lets nobody mount another: start it with \
+        unmasked system paths (docker: --security-opt systempaths=unconfined)";
+    const HINTS: [(&str, &str); 9] = [
+        ("RTM_NEWADDR", APPARMOR),
+        ("mount proc", MASKED),
+        ("setting up uid map", NAMESPACES),
+        ("reating new namespace", NAMESPACES),
+        ("unshare: unshare failed", NAMESPACES),
         ("No usable sandbox", NAMESPACES),
         ("Failed to move to new namespace", NAMESPACES),
         ("error while loading shared libraries", LIBRARIES),

@@ -14,6 +14,7 @@ pub(crate) use ambassador::Ambassador;
 pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
 pub use init::main as init;
 
+use crate::error::{hint, last_words};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -39,9 +40,31 @@ pub enum JailError {
         "no {BUBBLEWRAP} in PATH, which builds the jail of a browser: install it (\"apt install bubblewrap\")"
     )]
     NoBubblewrap,
+    /// The machine does not let one stand.
+    #[error("a browser cannot have a jail on this machine{}{}. Or choose a weaker wall with --isolation process", hint(.0), last_words(.0))]
+    Refused(Vec<String>),
+    /// Whether one would stand could not be found out.
+    #[error("cannot try out a jail")]
+    Check(#[source] std::io::Error),
     /// The first process's program cannot be read.
     #[error("cannot open {}, which is started inside each jail", .0.display())]
     Init(PathBuf, #[source] std::io::Error),
+}
+
+impl JailError {
+    pub(crate) fn refused(stderr: Vec<String>) -> JailError {
+        JailError::Refused(stderr)
+    }
+}
+
+/// What stands in a browser's place when a jail is tried out: a program that makes a user namespace within the jail, as
+/// Chromium's sandbox does, and a process in it.
+pub(crate) fn probe() -> (PathBuf, Vec<String>) {
+    let arguments = ["--user", "--pid", "--net", "--fork", "/bin/true"];
+    (
+        PathBuf::from("/usr/bin/unshare"),
+        arguments.map(str::to_owned).to_vec(),
+    )
 }
 
 /// What jails are built with.

@@ -5,17 +5,20 @@ use crate::binary::BrowserBinary;
 use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
-use crate::jail::{self, Ambassador};
-use crate::process::become_subreaper;
+use crate::jail::{self, Ambassador, JailError};
+use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
 use crate::{cdp::CdpPipe, procfs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::time::Instant;
 
+/// An empty jail stands within 50 ms; what takes this long hangs.
+const CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// The profile's place in the browser's folder.
 const USER_DATA: &str = "profile";
 
@@ -184,31 +187,73 @@ impl Launcher {
         builder: &Arc<jail::Builder>,
     ) -> Result<Started, LaunchError> {
         let folder = profile::jailed_folder(&options.name)?;
-        let (socket, inside) = jail::socket_pair().map_err(|source| self.spawn_failed(source))?;
-        let (builder, binary) = (Arc::clone(builder), self.binary.path().to_owned());
+        let flags = flags::build(&FlagOptions {
+            sandbox: true,
+            proxy: Some(jail::PROXY_PORT),
+            user_data: &folder.join(USER_DATA),
+            viewport,
+            ignore_certificate_errors: options.ignore_certificate_errors,
+            small_shared_memory: false,
+        });
+        let program = (self.binary.path().to_owned(), flags);
+        let started = self.start_in_jail(program, folder, request, builder).await;
+        started.map_err(|source| self.spawn_failed(source))
+    }
+
+    async fn start_in_jail(
+        &self,
+        (program, flags): (PathBuf, Vec<String>),
+        folder: PathBuf,
+        request: SpawnRequest,
+        builder: &Arc<jail::Builder>,
+    ) -> std::io::Result<Started> {
+        let (socket, inside) = jail::socket_pair()?;
+        let builder = Arc::clone(builder);
         let job = move || -> std::io::Result<Spawned> {
-            let flags = flags::build(&FlagOptions {
-                sandbox: true,
-                proxy: Some(jail::PROXY_PORT),
-                user_data: &folder.join(USER_DATA),
-                viewport,
-                ignore_certificate_errors: options.ignore_certificate_errors,
-                small_shared_memory: false,
-            });
             let jailed = jail::Jailed {
-                binary: &binary,
+                binary: &program,
                 folder: &folder,
                 init_arguments: &builder.init_arguments,
                 flags: &flags,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)
         };
-        let spawned = self.spawner.run(job).await.and_then(|spawned| spawned);
         Ok(Started {
-            spawned: spawned.map_err(|source| self.spawn_failed(source))?,
+            spawned: self.spawner.run(job).await??,
             folder: None,
-            ambassador: Some(Ambassador::new(socket).map_err(|source| self.spawn_failed(source))?),
+            ambassador: Some(Ambassador::new(socket)?),
         })
+    }
+
+    /// Builds a jail as a browser would have it, and looks whether Chromium's own sandbox could stand in it. `Ok` at
+    /// once where browsers have none.
+    ///
+    /// # Errors
+    /// [`JailError::Refused`], with what is missing and how to allow it.
+    pub async fn check(&self) -> Result<(), LauncherError> {
+        let Walls::Jail(builder) = &self.walls else {
+            return Ok(());
+        };
+        let failed = |source| LauncherError::Jail(JailError::Check(source));
+        let (commands, reads) = pipe::pipe().map_err(failed)?;
+        let (writes, answers) = pipe::pipe().map_err(failed)?;
+        let request = SpawnRequest {
+            account: self.account.clone(),
+            commands: reads.into_blocking_fd().map_err(failed)?,
+            answers: writes.into_blocking_fd().map_err(failed)?,
+        };
+        let folder = profile::jailed_folder("check").map_err(std::io::Error::other);
+        let started = self.start_in_jail(jail::probe(), folder.map_err(failed)?, request, builder);
+        let cdp = CdpPipe::start(commands, answers);
+        let running =
+            Running::watch(started.await.map_err(failed)?, cdp, Arc::clone(&self.spawner)).map_err(failed)?;
+        match tokio::time::timeout(CHECK_LIMIT, running.ended()).await {
+            Ok(BrowserExit::Clean) => {
+                running.end().await;
+                Ok(())
+            }
+            _ => Err(JailError::refused(running.last_words().await).into()),
+        }
     }
 
     fn spawn_failed(&self, source: std::io::Error) -> LaunchError {

@@ -22,7 +22,7 @@ pub use handshake::ClientHandshake;
 pub use hop::{HopEnd, HopReader, Piece, name_hop, names_hop};
 pub use refusal::Refusal;
 pub use relay::{DOWN_BUFFER, Traffic, UP_BUFFER, relay, write};
-pub use upstream::{Answer, Upstream, dial};
+pub use upstream::{Answer, DialError, Upstream, dial, dial_through};
 
 /// One end of a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,14 +26,36 @@ const MOST_REFUSAL_BYTES: usize = 64 * 1024;
 /// Why there is no answer that could be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
+    /// There is no connection.
     #[error("cannot connect to {address}: {source}")]
-    Connect { address: String, source: std::io::Error },
+    Connect {
+        /// Whom it was to.
+        address: String,
+        /// The system's refusal.
+        source: std::io::Error,
+    },
+    /// The connection ended too early, or what came over it is no HTTP.
     #[error("{address} broke off its answer: {reason}")]
-    Broken { address: String, reason: String },
+    Broken {
+        /// Who was asked.
+        address: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// No answer in time.
     #[error("{address} did not answer within {DIAL_TIMEOUT:?}")]
-    Silent { address: String },
+    Silent {
+        /// Who was asked.
+        address: String,
+    },
+    /// An answer that agrees to something else.
     #[error("{address} answered 101 without {missing}")]
-    NotWebSocket { address: String, missing: &'static str },
+    NotWebSocket {
+        /// Who was asked.
+        address: String,
+        /// What the answer lacks.
+        missing: &'static str,
+    },
 }
 
 /// What came back.
@@ -79,26 +101,45 @@ impl Upstream {
 /// # Errors
 /// See [`DialError`].
 pub async fn dial(address: &str, target: &str, handshake: HeaderMap) -> Result<Answer, DialError> {
-    tokio::time::timeout(DIAL_TIMEOUT, dial_patiently(address, target, handshake))
-        .await
-        .unwrap_or_else(|_| {
-            Err(DialError::Silent {
-                address: address.to_owned(),
-            })
-        })
+    dial_through(TcpStream::connect(address), address, target, handshake).await
 }
 
-async fn dial_patiently(address: &str, target: &str, handshake: HeaderMap) -> Result<Answer, DialError> {
+/// The same over a connection that is made another way; `address` is the host that is then asked.
+///
+/// # Errors
+/// See [`DialError`].
+pub async fn dial_through(
+    connecting: impl Future<Output = std::io::Result<TcpStream>>,
+    address: &str,
+    target: &str,
+    handshake: HeaderMap,
+) -> Result<Answer, DialError> {
+    tokio::time::timeout(
+        DIAL_TIMEOUT,
+        dial_patiently(connecting, address, target, handshake),
+    )
+    .await
+    .unwrap_or_else(|_| {
+        Err(DialError::Silent {
+            address: address.to_owned(),
+        })
+    })
+}
+
+async fn dial_patiently(
+    connecting: impl Future<Output = std::io::Result<TcpStream>>,
+    address: &str,
+    target: &str,
+    handshake: HeaderMap,
+) -> Result<Answer, DialError> {
     let broken = |reason: String| DialError::Broken {
         address: address.to_owned(),
         reason,
     };
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|source| DialError::Connect {
-            address: address.to_owned(),
-            source,
-        })?;
+    let stream = connecting.await.map_err(|source| DialError::Connect {
+        address: address.to_owned(),
+        source,
+    })?;
     socket::tune(&stream);
     let request = upgrade_request(address, target, handshake).map_err(|error| broken(error.to_string()))?;
 

@@ -4,15 +4,18 @@
 pub(crate) mod testing;
 
 use std::future::{pending, ready};
+#[cfg(test)]
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use hyper::HeaderMap;
 use tokio::sync::watch;
-use wharf_chrome::{BrowserExit, LaunchOptions, Launcher};
+use wharf_chrome::{BrowserExit, Devtools, LaunchOptions, Launcher};
 use wharf_domain::{Bytes, Millis, with_causes};
 use wharf_protocol::LaunchRequest;
+use wharf_tunnel::{Answer, DialError};
 
 /// Starts browsers.
 pub(crate) trait Browsers: Send + Sync + 'static {
@@ -61,11 +64,42 @@ pub(crate) struct Reading {
 }
 
 /// Where a browser takes CDP connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    pub(crate) address: SocketAddr,
-    /// Holds a secret of the browser: not for logs.
-    pub(crate) path: String,
+#[derive(Debug, Clone)]
+pub(crate) enum Endpoint {
+    /// A Chromium's, in whatever network it is.
+    Chromium(Devtools),
+    /// A test's.
+    #[cfg(test)]
+    At {
+        /// Host and port.
+        address: SocketAddr,
+        /// Holds a secret of the browser: not for logs.
+        path: String,
+    },
+}
+
+impl Endpoint {
+    /// The whole URL, as the browser knows it.
+    #[cfg(test)]
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Chromium(devtools) => devtools.url(),
+            Self::At { address, path } => format!("ws://{address}{path}"),
+        }
+    }
+
+    /// Asks for a WebSocket, with the client's own handshake headers.
+    pub(crate) async fn dial(&self, handshake: HeaderMap) -> Result<Answer, DialError> {
+        match self {
+            Self::Chromium(devtools) => {
+                // The host is the one that the browser knows: it checks.
+                let host = devtools.address().to_string();
+                wharf_tunnel::dial_through(devtools.connect(), &host, devtools.path(), handshake).await
+            }
+            #[cfg(test)]
+            Self::At { address, path } => wharf_tunnel::dial(&address.to_string(), path, handshake).await,
+        }
+    }
 }
 
 /// How a browser ended by itself.
@@ -101,11 +135,7 @@ impl Browsers for Arc<Launcher> {
 
 impl Browser for wharf_chrome::Browser {
     fn endpoint(&self) -> Endpoint {
-        let endpoint = self.devtools();
-        Endpoint {
-            address: endpoint.address(),
-            path: endpoint.path().to_owned(),
-        }
+        Endpoint::Chromium(self.devtools().clone())
     }
 
     fn version(&self) -> String {

@@ -72,12 +72,11 @@ impl Tap {
             }
         };
         let client = ClientHandshake::from_request(&mut request)?;
-        let upstream =
-            match wharf_tunnel::dial(&endpoint.address.to_string(), &endpoint.path, client.headers).await {
-                Ok(Answer::Upgraded(upstream)) => upstream,
-                Ok(Answer::Refused(answer)) => return Err(bad_gateway(&session, &answer.status())),
-                Err(error) => return Err(bad_gateway(&session, &error)),
-            };
+        let upstream = match endpoint.dial(client.headers).await {
+            Ok(Answer::Upgraded(upstream)) => upstream,
+            Ok(Answer::Refused(answer)) => return Err(bad_gateway(&session, &answer.status())),
+            Err(error) => return Err(bad_gateway(&session, &error)),
+        };
         // Only now is there a client: one that the browser would not take must not count as one that left.
         let guard = session.join().ok_or_else(ended)?;
         let mut response = upstream.switching_protocols();

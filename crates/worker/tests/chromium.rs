@@ -66,7 +66,7 @@ fn launcher(profiles: &Path) -> Launcher {
     fs::set_permissions(profiles, fs::Permissions::from_mode(0o755)).unwrap();
     Launcher::new(LauncherOptions {
         binary: find_browser(None).unwrap(),
-        isolation: Isolation::default(),
+        isolation: Isolation::Process,
         profiles: ProfileRoot::at(profiles).unwrap(),
         user: "nobody".to_owned(),
     })

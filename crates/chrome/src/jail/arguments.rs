@@ -80,13 +80,14 @@ fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
     for path in ETC {
         line.add(["--ro-bind-try", path, path]);
     }
-    if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
-        line.bind(home);
-    }
     line.add(["--proc", "/proc", "--dev", "/dev"]);
     line.tmpfs(SHARED_MEMORY_SIZE, Path::new("/dev/shm"));
     line.tmpfs(TMP_SIZE, Path::new(TMP));
     line.tmpfs(FOLDER_SIZE, jailed.folder);
+    // Last, for it may lie below one of those.
+    if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
+        line.bind(home);
+    }
     // What is left of bubblewrap's own file systems has no size, and would be written to all the same.
     line.add(["--remount-ro", "/dev", "--remount-ro", "/"]);
     line.add(["--chdir"]);

@@ -3,7 +3,9 @@
 use crate::support::{Lab, Page, call, options, own_children, processes_of, processes_of_type, status};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -71,6 +73,60 @@ async fn a_jailed_browser_answers_on_its_pipe_and_on_devtools_and_leaves_nothing
     assert_eq!(report.exit, Some(BrowserExit::Signal(9)));
     assert!(devtools.connect().await.is_err(), "nobody listens any more");
     assert_nothing_left(&lab);
+}
+
+#[tokio::test]
+async fn a_machine_that_lets_jails_stand_is_told_from_one_that_does_not() {
+    let lab = Lab::jailed();
+    lab.launcher.check().await.unwrap();
+    assert_nothing_left(&lab);
+    // What bubblewrap says on other machines, and what to do there.
+    for (words, advice) in [
+        (
+            "bwrap: setting up uid map: Permission denied",
+            "unprivileged_userns_clone=1",
+        ),
+        (
+            "bwrap: No permissions to creating new namespace, likely because",
+            "unprivileged_userns_clone=1",
+        ),
+        (
+            "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
+            "apparmor_restrict",
+        ),
+        (
+            "bwrap: Can't mount proc on /newroot/proc: Operation not permitted",
+            "systempaths=unconfined",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let script = folder.path().join("bwrap");
+        std::fs::write(&script, format!("#!/bin/sh\necho \"{words}\" >&2\nexit 1\n")).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let refused = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "jail::a_check_for_another_test"])
+            .env("PATH", folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stdout);
+        for part in [
+            "cannot have a jail on this machine",
+            words,
+            advice,
+            "--isolation process",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by another test, where it fails"]
+async fn a_check_for_another_test() {
+    if let Err(error) = Lab::jailed().launcher.check().await {
+        panic!("{error}");
+    }
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ impl FakeBrowser {
 
 impl Browser for FakeBrowser {
     fn endpoint(&self) -> Endpoint {
-        Endpoint {
+        Endpoint::At {
             address: self.0.0.endpoint,
             path: "/devtools/browser/secret".to_owned(),
         }

@@ -186,7 +186,7 @@ impl Spare for Arc<FakeSpare> {
 
 impl Browser for Arc<FakeSpare> {
     fn endpoint(&self) -> Endpoint {
-        Endpoint {
+        Endpoint::At {
             address: ([127, 0, 0, 1], 9).into(),
             path: format!("/devtools/browser/{}", self.name),
         }

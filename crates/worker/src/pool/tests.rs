@@ -7,7 +7,6 @@ mod refills;
 use super::testing::{FakeFit, FakeMachine, FakeSpares};
 use super::*;
 use crate::agent::testing::request;
-use crate::browser::Endpoint;
 
 const WITHIN: Duration = Duration::from_secs(30);
 

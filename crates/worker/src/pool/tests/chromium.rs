@@ -95,8 +95,7 @@ struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
     async fn connect(browser: &dyn Browser) -> Self {
-        let Endpoint { address, path } = browser.endpoint();
-        Self(connect_async(format!("ws://{address}{path}")).await.unwrap().0)
+        Self(connect_async(browser.endpoint().url()).await.unwrap().0)
     }
 
     async fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
@@ -170,7 +169,7 @@ async fn a_claimed_browser_is_found_as_one_that_was_started_for_the_session() {
         if let Some(viewport) = asked.browser.viewport {
             assert_eq!(found["window"][0], viewport.width());
         }
-        assert_ne!(warm.endpoint().path, cold.endpoint().path);
+        assert_ne!(warm.endpoint().url(), cold.endpoint().url());
         warm.close().await;
         cold.close().await;
         assert!(!lab.is_alive(&name));
