@@ -83,20 +83,23 @@ def pooled() -> int:
     return int(found[1]) if found else 0
 
 
-def profiles(wharf: int) -> list[Path]:
-    return [profile for folder in folders(wharf) for profile in folder.iterdir()]
+def is_main(pid: int) -> bool:
+    """Whether this is a browser itself, not one of its helpers."""
+    words = command(pid)
+    return is_browser(pid) and "--user-data-dir=" in words and "--type=" not in words
 
 
 def browsers(wharf: int, warm: int) -> list[str]:
-    """What there is, unless that is a full pool and nothing else. A browser in its profile is one that was left."""
+    """What there is, unless that is a full pool and nothing else. A further browser is one that was left."""
     deadline = time.monotonic() + SETTLED_WITHIN
     while time.monotonic() < deadline:
-        found, resting = profiles(wharf), pooled()
-        if resting == warm == len(found):
+        found, resting = [pid for pid in descendants(wharf) if is_main(pid)], pooled()
+        profiles = [profile for folder in folders(wharf) for profile in folder.iterdir()]
+        if resting == warm == len(found) and len(profiles) <= warm:
             return []
         time.sleep(0.05)
-    named = [f"{pid} {command(pid)[:160]}" for pid in descendants(wharf) if is_browser(pid)]
-    return [f"{len(found)} profiles with {resting} browsers in a pool of {warm}", *map(str, found), *named]
+    named = [f"{pid} {command(pid)[:160]}" for pid in found]
+    return [f"{len(found)} browsers with {resting} of {warm} in the pool", *named, *map(str, profiles)]
 
 
 def record(wharf: int, file: Path) -> None:

@@ -10,7 +10,7 @@ mod arguments;
 mod init;
 mod wire;
 
-pub(crate) use ambassador::Ambassador;
+pub(crate) use ambassador::{Ambassador, Hello};
 pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
 pub use init::main as init;
 

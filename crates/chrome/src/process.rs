@@ -5,6 +5,7 @@ mod jail;
 
 use group::Group;
 use jail::Jail;
+pub(crate) use jail::exit as jail_exit;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -150,8 +151,8 @@ impl Family {
 
     fn exit(&self, code: Option<i32>, signal: Option<i32>) -> BrowserExit {
         match (code, signal, &self.kind) {
+            (Some(code), _, Kind::Jail(_)) => jail_exit(code),
             (Some(0), ..) => BrowserExit::Clean,
-            (Some(code), _, Kind::Jail(_)) => jail::exit(code),
             (Some(code), ..) => BrowserExit::Code(code),
             (None, signal, _) => BrowserExit::Signal(signal.unwrap_or_default()),
         }

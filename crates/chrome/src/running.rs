@@ -3,8 +3,8 @@
 use crate::cdp::{CdpError, CdpPipe};
 use crate::devtools::Devtools;
 use crate::flags::Viewport;
-use crate::jail::Ambassador;
-use crate::process::{BrowserExit, ExitEvent, Family, Processes};
+use crate::jail::{Ambassador, Hello};
+use crate::process::{BrowserExit, ExitEvent, Family, Processes, jail_exit};
 use crate::profile::ProfileFolder;
 use crate::ready::{self, NotReady, Prepared};
 use crate::spawner::{Spawned, Spawner};
@@ -31,6 +31,8 @@ pub(crate) struct Running {
     /// What is in a jail goes with it.
     folder: Option<ProfileFolder>,
     ambassador: Option<Arc<Ambassador>>,
+    /// Until the browser is ready.
+    hello: Option<Hello>,
     cdp: CdpPipe,
     exit: watch::Receiver<Option<BrowserExit>>,
     announced: oneshot::Receiver<DevtoolsEndpoint>,
@@ -45,7 +47,7 @@ pub(crate) struct Running {
 pub(crate) struct Started {
     pub(crate) spawned: Spawned,
     pub(crate) folder: Option<ProfileFolder>,
-    pub(crate) ambassador: Option<Ambassador>,
+    pub(crate) ambassador: Option<(Arc<Ambassador>, Hello)>,
 }
 
 /// What a ready browser says of itself.
@@ -95,12 +97,18 @@ impl Running {
         let (announce, announced) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
         let (mut supervisor, mut drain) = (JoinSet::new(), JoinSet::new());
-        supervisor.spawn(supervise(event, Arc::clone(processes.family()), exit_sender));
+        let (ambassador, hello) = ambassador.unzip();
+        let watched = Watched {
+            event,
+            ambassador: ambassador.clone(),
+        };
+        supervisor.spawn(supervise(watched, Arc::clone(processes.family()), exit_sender));
         drain.spawn(stderr::drain(stderr, tail.clone(), announce));
         Ok(Running {
             processes,
             folder,
-            ambassador: ambassador.map(Arc::new),
+            ambassador,
+            hello,
             cdp,
             exit,
             announced,
@@ -118,12 +126,13 @@ impl Running {
             announced,
             exit,
             ambassador,
+            hello,
             processes,
             ..
         } = self;
         let ready = async {
-            let egress = match ambassador {
-                Some(ambassador) => match ambassador.hello().await {
+            let egress = match hello.take() {
+                Some(hello) => match hello.listener().await {
                     Ok(listener) => Some(listener),
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => std::future::pending().await,
                     Err(error) => return Err(Unready::Jail(error)),
@@ -212,9 +221,34 @@ async fn ended(exit: &mut watch::Receiver<Option<BrowserExit>>) -> BrowserExit {
     }
 }
 
+/// What tells that a browser has ended.
+struct Watched {
+    event: ExitEvent,
+    /// Tells it sooner: a jail's outer process ends last.
+    ambassador: Option<Arc<Ambassador>>,
+}
+
+impl Watched {
+    async fn ended(&self) -> std::io::Result<BrowserExit> {
+        let farewell = async {
+            match &self.ambassador {
+                Some(ambassador) => match ambassador.listen().await {
+                    Some(code) => jail_exit(code),
+                    None => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = farewell => Ok(exit),
+            exit = self.event.wait() => exit,
+        }
+    }
+}
+
 /// Publishes the end of the main process, then takes its helpers with it: without it they are of no use.
-async fn supervise(event: ExitEvent, family: Arc<Family>, publish: watch::Sender<Option<BrowserExit>>) {
-    match event.wait().await {
+async fn supervise(watched: Watched, family: Arc<Family>, publish: watch::Sender<Option<BrowserExit>>) {
+    match watched.ended().await {
         Ok(exit) => {
             publish.send_replace(Some(exit));
         }

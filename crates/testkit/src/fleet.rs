@@ -277,7 +277,9 @@ impl Fleet {
                 worker.slots.to_string().into(),
             ];
             if let Some(browser) = &worker.browser {
+                // A fake one is for volume: what a jail costs would be most of it.
                 arguments.extend(["--chromium".into(), browser.into()]);
+                arguments.extend(["--isolation".into(), "process".into()]);
             }
             arguments.extend(worker.arguments.iter().map(OsString::from));
             let role = self.role(name, arguments, *address);

@@ -5,9 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use wharf_chrome::{BrowserBinary, Isolation, Launcher, LauncherOptions, ProfileRoot};
+use wharf_chrome::{BrowserBinary, InitProgram, Isolation, Launcher, LauncherOptions, ProfileRoot};
 use wharf_domain::Region;
-use wharf_worker::WarmOptions;
+use wharf_egress::PrivateAddresses;
+use wharf_worker::{Chromiums, WarmOptions};
+
+use crate::egress::EgressArguments;
+
+/// The word that makes this program the first process of a jail.
+pub(crate) const JAIL_INIT: &str = "jail-init";
 
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
 const MEMORY_PER_SESSION: u64 = 512 << 20;
@@ -35,14 +41,18 @@ pub(crate) struct BrowserArguments {
     #[arg(long, default_value = "nobody")]
     browser_user: String,
     /// What stands between a page and this machine.
-    #[arg(long, value_enum, default_value_t = IsolationLevel::Process)]
+    #[arg(long, value_enum, default_value_t = IsolationLevel::Jail)]
     isolation: IsolationLevel,
+    #[command(flatten)]
+    egress: EgressArguments,
 }
 
 /// What stands between a page and the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum IsolationLevel {
-    /// Chromium's own sandbox.
+    /// Chromium's own sandbox in namespaces of its own, which hold nothing of this machine and have one way out: ours.
+    Jail,
+    /// Chromium's own sandbox. Pages reach every network that this machine does.
     Process,
     /// Nothing: for machines that forbid sandboxes, and pages that you wrote yourself.
     None,
@@ -54,10 +64,26 @@ impl BrowserArguments {
         Ok(wharf_chrome::find_browser(self.chromium.as_deref())?)
     }
 
-    /// Starts browsers of this binary, with profiles in memory or below `profiles`.
-    pub(crate) fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {
+    /// Starts browsers of this binary, which reach what the flags and `private` allow. Outside of jails, profiles are in
+    /// memory or below `profiles`. Tries out whether a jail can stand before anybody waits for a browser.
+    pub(crate) async fn start(
+        &self,
+        binary: BrowserBinary,
+        profiles: &Path,
+        private: PrivateAddresses,
+    ) -> anyhow::Result<Chromiums> {
+        let launcher = self.launcher(binary, profiles)?;
+        launcher.check().await?;
+        Ok(Chromiums::new(launcher, self.egress.addresses(private)?))
+    }
+
+    fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {
         std::fs::create_dir_all(profiles)?;
         let isolation = match self.isolation {
+            IsolationLevel::Jail => Isolation::Jail(InitProgram {
+                path: std::env::current_exe()?,
+                arguments: vec![JAIL_INIT.to_owned()],
+            }),
             IsolationLevel::Process => Isolation::Process,
             IsolationLevel::None => Isolation::None,
         };

@@ -6,6 +6,7 @@ mod connect;
 mod control_plane;
 mod data_dir;
 mod durations;
+mod egress;
 mod gateway;
 mod key;
 mod key_files;
@@ -63,6 +64,11 @@ enum Role {
 }
 
 fn main() -> ExitCode {
+    // Not a command for anybody: before its own words come a browser's, which are not ours to parse.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == browsers::JAIL_INIT) {
+        return wharf_chrome::init(arguments);
+    }
     let command = Command::parse();
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use url::Url;
 use wharf_chrome::BrowserBinary;
 use wharf_control::{reconcile, workers};
 use wharf_domain::{SystemClock, SystemEntropy, WorkerCredential};
+use wharf_egress::PrivateAddresses;
 use wharf_gateway::{Gateway, GatewayOptions};
 use wharf_protocol::{ConnectVerifier, SigningKey};
 use wharf_worker::{Worker, WorkerOptions};
@@ -49,6 +50,9 @@ pub(crate) struct Up {
     /// Where clients reach us, when that is not where they sent their request, as in `wss://browsers.example.com`.
     #[arg(long, env = "WHARF_CONNECT_URL", value_parser = control_plane::connect_url)]
     connect_url: Option<Url>,
+    /// Keep pages from private addresses, localhost among them, which `up` lets them reach for whoever develops there.
+    #[arg(long)]
+    egress_deny_private: bool,
     #[command(flatten)]
     browsers: BrowserArguments,
     #[command(flatten)]
@@ -119,6 +123,12 @@ impl Up {
         base_url: &Url,
         credential: WorkerCredential,
     ) -> anyhow::Result<Worker> {
+        let private = match self.egress_deny_private {
+            true => PrivateAddresses::Denied,
+            false => PrivateAddresses::Allowed,
+        };
+        let profiles = data_dir.join("browsers");
+        let browsers = self.browsers.start(binary, &profiles, private).await?;
         Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,
@@ -130,7 +140,7 @@ impl Up {
             verifying_key: signing_key.verifying_key().clone(),
             rules: self.session_durations.rules(),
             spool: Some(data_dir.join(SPOOL)),
-            launcher: self.browsers.launcher(binary, &data_dir.join("browsers"))?,
+            browsers,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         })

@@ -1,9 +1,10 @@
-//! What a session needs of a browser, and Chromium as such a browser. Tests put in another.
+//! What a session needs of a browser. Chromium is one (`chromium.rs`); tests put in another.
 
+mod chromium;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::future::{pending, ready};
+use std::future::ready;
 #[cfg(test)]
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
-use tokio::sync::watch;
-use wharf_chrome::{BrowserExit, Devtools, LaunchOptions, Launcher};
-use wharf_domain::{Bytes, Millis, with_causes};
+use wharf_chrome::Devtools;
+use wharf_domain::{Bytes, Millis};
 use wharf_protocol::LaunchRequest;
 use wharf_tunnel::{Answer, DialError};
+
+pub use chromium::Chromiums;
 
 /// Starts browsers.
 pub(crate) trait Browsers: Send + Sync + 'static {
@@ -61,6 +63,8 @@ pub(crate) struct Reading {
     pub(crate) cpu: Millis,
     /// Memory now, as proportional set size.
     pub(crate) memory: Bytes,
+    /// Bytes through a proxy so far.
+    pub(crate) proxy: Bytes,
 }
 
 /// Where a browser takes CDP connections.
@@ -109,90 +113,4 @@ pub(crate) enum Exit {
     Clean,
     /// Anything else, in words.
     Crash(String),
-}
-
-impl Browsers for Arc<Launcher> {
-    fn launch(
-        &self,
-        request: &LaunchRequest,
-        within: Duration,
-    ) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
-        let launcher = Self::clone(self);
-        let options = LaunchOptions {
-            name: format!("{}-{}", request.session, request.generation.0),
-            viewport: request.browser.viewport.map(size),
-            ignore_certificate_errors: request.browser.ignore_certificate_errors,
-            deadline: within,
-        };
-        Box::pin(async move {
-            match Launcher::launch(&launcher, options).await {
-                Ok(browser) => Ok(Box::new(browser) as Box<dyn Browser>),
-                Err(error) => Err(with_causes(&error)),
-            }
-        })
-    }
-}
-
-impl Browser for wharf_chrome::Browser {
-    fn endpoint(&self) -> Endpoint {
-        Endpoint::Chromium(self.devtools().clone())
-    }
-
-    fn version(&self) -> String {
-        self.version().to_owned()
-    }
-
-    fn exited(&self) -> BoxFuture<'_, Exit> {
-        Box::pin(end_of(self.exit()))
-    }
-
-    fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(self.sampler())
-    }
-
-    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            let pid = self.pid();
-            let report = (*self).close().await;
-            if !report.complete {
-                tracing::warn!(
-                    pid,
-                    "a browser left something behind: processes of its session, or its folder"
-                );
-            }
-        })
-    }
-}
-
-/// What the pool and a launch ask Chromium for.
-pub(crate) fn size(viewport: wharf_domain::Viewport) -> wharf_chrome::Viewport {
-    wharf_chrome::Viewport {
-        width: viewport.width(),
-        height: viewport.height(),
-    }
-}
-
-/// How Chromium ends by itself.
-pub(crate) async fn end_of(mut exit: watch::Receiver<Option<BrowserExit>>) -> Exit {
-    let exit = exit.wait_for(Option::is_some).await.map(|exit| *exit);
-    match exit.ok().flatten() {
-        Some(BrowserExit::Clean) => Exit::Clean,
-        Some(exit) => Exit::Crash(exit.to_string()),
-        // Only a browser that is being taken away is no longer watched.
-        None => pending().await,
-    }
-}
-
-impl Meter for wharf_chrome::Sampler {
-    fn read(&self) -> Option<Reading> {
-        let sample = self.sample()?;
-        Some(Reading {
-            cpu: sample.cpu.into(),
-            memory: Bytes(sample.memory),
-        })
-    }
-
-    fn cpu(&self) -> Option<Millis> {
-        wharf_chrome::Sampler::cpu(self).map(Into::into)
-    }
 }

@@ -4,7 +4,6 @@
 //! browser that rests here has no session, no slot and no client. The oldest is handed out first, once it has the asked
 //! size and has proved that it lives; another is started in its place when the machine has the CPU for it.
 
-mod chromium;
 mod claim;
 mod keeper;
 mod machine;

@@ -233,6 +233,7 @@ impl Session {
         let usage = &mut self.state().usage;
         usage.cpu = usage.cpu.max(reading.cpu);
         usage.memory = usage.memory.max(reading.memory);
+        usage.proxy = usage.proxy.max(reading.proxy);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

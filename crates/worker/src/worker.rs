@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use url::Url;
-use wharf_chrome::Launcher;
 use wharf_domain::{Clock, Entropy, Region, WorkerCredential};
 use wharf_protocol::{CallVerifier, ConnectVerifier, RegisterReply, RegisterRequest, VerifyingKey};
 
 use crate::agent::Agent;
+use crate::browser::Chromiums;
 use crate::control_plane::{CallError, ControlPlane, HttpControlPlane};
 use crate::drain;
 use crate::heartbeat::{Reporter, jittered};
@@ -37,7 +37,7 @@ const END_WITHIN: Duration = Duration::from_secs(15);
 const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a worker needs to know.
-pub struct WorkerOptions<L = Arc<Launcher>> {
+pub struct WorkerOptions<B = Chromiums> {
     /// Where it listens, for the control plane and the gateways.
     pub listen: SocketAddr,
     /// Where they reach it, as `host:port`; the address it listens on, if nothing else is said.
@@ -60,7 +60,7 @@ pub struct WorkerOptions<L = Arc<Launcher>> {
     /// is made if need be, and no other worker may use it. Without one, a killed worker's last report is its last heartbeat.
     pub spool: Option<PathBuf>,
     /// Starts the browsers.
-    pub launcher: L,
+    pub browsers: B,
     /// The time of day: tokens and signatures end.
     pub clock: Arc<dyn Clock>,
     /// The randomness of timers.
@@ -123,13 +123,13 @@ impl Worker {
         Self::start_with(options).await
     }
 
-    async fn start_with<L: SpareBrowsers>(options: WorkerOptions<L>) -> Result<Self, WorkerError> {
+    async fn start_with<B: SpareBrowsers>(options: WorkerOptions<B>) -> Result<Self, WorkerError> {
         let control = HttpControlPlane::new(options.control.clone(), options.credential.clone());
         Self::start_at(options, Arc::new(control)).await
     }
 
-    async fn start_at<L: SpareBrowsers>(
-        options: WorkerOptions<L>,
+    async fn start_at<B: SpareBrowsers>(
+        options: WorkerOptions<B>,
         control: Arc<dyn ControlPlane>,
     ) -> Result<Self, WorkerError> {
         let (listener, address, advertised) = listen(&options).await?;
@@ -152,7 +152,7 @@ impl Worker {
 
         let verifier = ConnectVerifier::new(&options.verifying_key);
         let entropy = Arc::clone(&options.entropy);
-        let browsers = WarmPool::start(options.launcher, options.warm, Box::new(Kernel), entropy);
+        let browsers = WarmPool::start(options.browsers, options.warm, Box::new(Kernel), entropy);
         let agent = Agent::new(
             Box::new(browsers),
             options.slots,
@@ -266,7 +266,7 @@ fn process_number(entropy: &dyn Entropy) -> u32 {
     u32::from_le_bytes(random)
 }
 
-async fn listen<L>(options: &WorkerOptions<L>) -> Result<(TcpListener, SocketAddr, String), WorkerError> {
+async fn listen<B>(options: &WorkerOptions<B>) -> Result<(TcpListener, SocketAddr, String), WorkerError> {
     let refused = |source| WorkerError::Listen {
         address: options.listen,
         source,

@@ -21,12 +21,13 @@ use wharf_domain::{
     Clock, EndReason, Generation, Incarnation, Millis, ProjectId, Region, SeededEntropy, SessionId,
     SystemClock, WorkerCredential, WorkerId,
 };
+use wharf_egress::AddressPolicy;
 use wharf_protocol::{
     BrowserOptions, CALL_SIGNATURE_HEADER, CallSigner, ConnectClaims, ConnectSigner, ConnectToken,
     HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
     ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
 };
-use wharf_worker::{SessionRules, WarmOptions, Worker, WorkerOptions};
+use wharf_worker::{Chromiums, SessionRules, WarmOptions, Worker, WorkerOptions};
 
 fn worker_id() -> WorkerId {
     WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
@@ -189,7 +190,7 @@ async fn start(key: &SigningKey, profiles: &Path, control: Url) -> Worker {
         verifying_key: key.verifying_key().clone(),
         rules: SessionRules::default(),
         spool: None,
-        launcher: Arc::new(launcher(profiles)),
+        browsers: Chromiums::new(Arc::new(launcher(profiles)), AddressPolicy::default()),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SeededEntropy::new(4)),
     })

@@ -10,8 +10,10 @@ use wharf_testkit::Pids;
 /// The main process of a browser of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserProcess {
-    /// Its id, and that of its process group.
+    /// Its id.
     pub pid: u32,
+    /// Its process group, which its helpers stay in.
+    pub group: u32,
     /// The worker's process that has started it.
     pub owner: u32,
     /// What its folder is named: `<session>-<generation>`, or whatever a browser is named that nobody has claimed yet.
@@ -43,18 +45,24 @@ pub fn running(workers: &[Pids]) -> Vec<BrowserProcess> {
     let owners: HashSet<u32> = workers.iter().flat_map(Pids::all).collect();
     processes()
         .filter_map(|pid| {
-            let command = String::from_utf8(fs::read(format!("/proc/{pid}/cmdline")).ok()?).ok()?;
-            let (owner, name) = browser(&command)?;
-            // A helper between its fork and its exec still has its parent's command line, but leads no group.
-            let leads = group(pid) == Some(pid);
-            (leads && owners.contains(&owner) && is_alive(pid)).then_some(BrowserProcess { pid, owner, name })
+            let (owner, name) = browser(&command_line(pid)?)?;
+            // A helper between its fork and its exec still has its parent's command line.
+            let [state, parent, group] = stat(pid)?;
+            let forked = browser(&command_line(parent.parse().ok()?)?).is_some();
+            let lives = !matches!(state.as_str(), "Z" | "X");
+            (!forked && lives && owners.contains(&owner)).then_some(BrowserProcess {
+                pid,
+                group: group.parse().ok()?,
+                owner,
+                name,
+            })
         })
         .collect()
 }
 
 /// Every process of these browsers that lives, helpers included: they stay in the group of their browser.
 pub fn family(browsers: &[BrowserProcess]) -> Vec<u32> {
-    let groups: HashSet<u32> = browsers.iter().map(|browser| browser.pid).collect();
+    let groups: HashSet<u32> = browsers.iter().map(|browser| browser.group).collect();
     processes()
         .filter(|pid| group(*pid).is_some_and(|group| groups.contains(&group)) && is_alive(*pid))
         .collect()
@@ -109,6 +117,10 @@ fn browser(command: &str) -> Option<(u32, String)> {
     if arguments.clone().any(|argument| argument.starts_with("--type=")) {
         return None;
     }
+    // What stands around a jailed one has its command line behind its own.
+    if command.contains("bwrap") || command.contains("jail-init") {
+        return None;
+    }
     let profile = arguments.find_map(|argument| argument.strip_prefix("--user-data-dir="))?;
     let mut parts = profile.rsplit('/');
     let (_, name, root) = (parts.next()?, parts.next()?, parts.next()?);
@@ -123,6 +135,10 @@ fn owner_of(folder: &str) -> Option<u32> {
 fn processes() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn command_line(pid: u32) -> Option<String> {
+    String::from_utf8(fs::read(format!("/proc/{pid}/cmdline")).ok()?).ok()
 }
 
 fn group(pid: u32) -> Option<u32> {
@@ -148,9 +164,16 @@ mod tests {
         );
         let (owner, name) = browser(&command).unwrap();
         assert_eq!(owner, 77);
-        let browser_process = BrowserProcess { pid: 1, owner, name };
+        let browser_process = BrowserProcess {
+            pid: 1,
+            group: 1,
+            owner,
+            name,
+        };
         assert_eq!(browser_process.session(), Some(id.parse().unwrap()));
         assert_eq!(browser(&format!("{command}--type=renderer\0")), None);
+        assert_eq!(browser(&format!("bwrap\0--unshare-all\0--\0{command}")), None);
+        assert_eq!(browser(&format!("/proc/self/fd/1\0jail-init\0{command}")), None);
     }
 
     #[test]

@@ -199,6 +199,7 @@ mod tests {
         seen.check_counter("project", &counter(3, 3, 2));
         let browser = |pid| BrowserProcess {
             pid,
+            group: pid,
             owner: 0,
             name: format!("{}-1", id()),
         };

@@ -1,50 +1,83 @@
 //! Our end of the socket to a jail's first process.
 
 use super::wire::{self, Message};
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
 /// Gets sockets out of a jail's network.
 #[derive(Debug)]
-pub(crate) struct Ambassador(Mutex<Line>);
-
-#[derive(Debug)]
-struct Line {
+pub(crate) struct Ambassador {
     socket: AsyncFd<OwnedFd>,
-    /// Numbers tell an answer from one whose asker has given up.
-    asked: u32,
+    desk: Mutex<Desk>,
 }
 
+/// Who waits for which answer.
+#[derive(Debug)]
+struct Desk {
+    /// Numbers tell answers apart.
+    asked: u32,
+    waiting: HashMap<u32, oneshot::Sender<Answer>>,
+    closed: bool,
+}
+
+type Answer = (Message, Option<OwnedFd>);
+
+/// The first word of a jail, to come.
+#[derive(Debug)]
+pub(crate) struct Hello(oneshot::Receiver<Answer>);
+
 impl Ambassador {
-    /// Takes over our end, which must not block.
+    /// Takes over our end, which must not block. Nothing is heard before [`Ambassador::listen`].
     ///
     /// # Errors
     /// There is no runtime to register it with, or no descriptor left.
-    pub(crate) fn new(socket: OwnedFd) -> Result<Ambassador> {
+    pub(crate) fn new(socket: OwnedFd) -> Result<(Arc<Ambassador>, Hello)> {
         #[expect(
             unsafe_code,
             reason = "tokio cannot see that an owned descriptor stays open while registered"
         )]
         // SAFETY: the `AsyncFd` owns the only handle, and lends it out by shared reference only.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? };
-        Ok(Ambassador(Mutex::new(Line { socket, asked: 0 })))
+        let (speaks, hello) = oneshot::channel();
+        let desk = Desk {
+            asked: 0,
+            waiting: HashMap::from([(Message::HELLO.number, speaks)]),
+            closed: false,
+        };
+        let desk = Mutex::new(desk);
+        Ok((Arc::new(Ambassador { socket, desk }), Hello(hello)))
     }
 
-    /// Waits until the first process runs. Answers the listener for the browser's proxy connections.
-    ///
-    /// # Errors
-    /// The jail could not be built, or ended.
-    pub(crate) async fn hello(&self) -> Result<TcpListener> {
-        let line = self.0.lock().await;
-        let (_, descriptor) = line.answer(Message::HELLO.number).await?;
-        let listener = TcpListener::from(descriptor.ok_or(ErrorKind::InvalidData)?);
-        listener.set_nonblocking(true)?;
-        Ok(listener)
+    /// Passes answers on until the browser has ended, and answers its exit code; `None` when the jail ended without a word.
+    pub(crate) async fn listen(&self) -> Option<i32> {
+        let code = loop {
+            match self.receive().await {
+                Ok(Some((
+                    Message {
+                        number: Message::FAREWELL,
+                        value,
+                    },
+                    _,
+                ))) => break Some(value),
+                Ok(Some((message, mut descriptors))) => {
+                    // Nobody waits any more, and the descriptors are closed, when whoever asked has given up.
+                    let waiting = self.desk().waiting.remove(&message.number);
+                    let _ = waiting.map(|waiting| waiting.send((message, descriptors.pop())));
+                }
+                Ok(None) | Err(_) => break None,
+            }
+        };
+        let mut desk = self.desk();
+        desk.closed = true;
+        desk.waiting.clear();
+        code
     }
 
     /// Connects to a port of the jail's loopback.
@@ -52,37 +85,62 @@ impl Ambassador {
     /// # Errors
     /// Nobody listens there, or the jail has ended.
     pub(crate) async fn connect(&self, port: u16) -> Result<TcpStream> {
-        let mut line = self.0.lock().await;
-        line.asked = line.asked.wrapping_add(1).max(1);
-        let request = Message {
-            number: line.asked,
-            value: i32::from(port),
-        };
-        // The kernel holds some hundred of them, and we wait for each: it is never full.
-        wire::send(line.socket.get_ref(), request, &[])?;
-        let (answer, descriptor) = line.answer(request.number).await?;
+        let (message, descriptor) = self.ask(port)?.await.map_err(|_| ended())?;
         let Some(descriptor) = descriptor else {
-            return Err(Error::from_raw_os_error(answer.value));
+            return Err(Error::from_raw_os_error(message.value));
         };
         let stream = std::net::TcpStream::from(descriptor);
         stream.set_nonblocking(true)?;
         TcpStream::from_std(stream)
     }
-}
 
-impl Line {
-    async fn answer(&self, number: u32) -> Result<(Message, Option<OwnedFd>)> {
+    fn ask(&self, port: u16) -> Result<oneshot::Receiver<Answer>> {
+        let (sender, answer) = oneshot::channel();
+        let mut desk = self.desk();
+        if desk.closed {
+            return Err(ended());
+        }
+        // Never the number of what the jail says by itself.
+        desk.asked = desk.asked % (Message::FAREWELL - 1) + 1;
+        let request = Message {
+            number: desk.asked,
+            value: i32::from(port),
+        };
+        // The kernel holds some hundred of them: it is full only when nobody reads, and then the answer is an error.
+        wire::send(self.socket.get_ref(), request, &[])?;
+        desk.waiting.retain(|_, waiting| !waiting.is_closed());
+        desk.waiting.insert(request.number, sender);
+        Ok(answer)
+    }
+
+    async fn receive(&self) -> Result<Option<(Message, Vec<OwnedFd>)>> {
         loop {
             let mut ready = self.socket.readable().await?;
             match wire::receive(self.socket.get_ref()) {
-                Ok(Some((message, mut descriptors))) if message.number == number => {
-                    return Ok((message, descriptors.pop()));
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => return Err(ErrorKind::UnexpectedEof.into()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(error) => return Err(error),
+                received => return received,
             }
         }
     }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hello {
+    /// Waits until the first process runs. Answers the listener for the browser's proxy connections.
+    ///
+    /// # Errors
+    /// The jail could not be built, or ended: `UnexpectedEof`.
+    pub(crate) async fn listener(self) -> Result<TcpListener> {
+        let (_, descriptor) = self.0.await.map_err(|_| ended())?;
+        let listener = TcpListener::from(descriptor.ok_or(ErrorKind::InvalidData)?);
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+}
+
+fn ended() -> Error {
+    ErrorKind::UnexpectedEof.into()
 }

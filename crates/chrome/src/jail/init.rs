@@ -5,6 +5,7 @@
 
 use super::arguments::PROXY_PORT;
 use super::wire::{self, Message};
+use rustix::io::retry_on_intr;
 use rustix::process::{
     DumpableBehavior, Pid, Resource, Rlimit, WaitOptions, WaitStatus, set_dumpable_behavior, setrlimit, wait,
 };
@@ -46,7 +47,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCod
     wire::send(&socket, Message::HELLO, &[proxy.as_fd()])?;
     drop(proxy);
     let browser = start(arguments)?;
-    std::thread::spawn(move || {
+    std::thread::spawn(|| {
+        let socket = std::io::stdin();
         while let Ok(Some((request, _))) = wire::receive(&socket) {
             answer(&socket, request);
         }
@@ -54,10 +56,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCod
         std::process::exit(0);
     });
     loop {
-        if let Some((pid, status)) = wait(WaitOptions::empty())?
+        if let Some((pid, status)) = retry_on_intr(|| wait(WaitOptions::empty()))?
             && pid == browser
         {
-            return Ok(ExitCode::from(code(status)));
+            let code = code(status);
+            wire::send(&socket, Message::farewell(code.into()), &[])?;
+            return Ok(ExitCode::from(code));
         }
     }
 }

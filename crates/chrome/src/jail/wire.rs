@@ -22,6 +22,17 @@ impl Message {
     /// What the first process says by itself, once, before it starts the browser.
     pub(super) const HELLO: Message = Message { number: 0, value: 0 };
 
+    /// What it says when the browser has ended, before the kernel ends the rest, which takes its time.
+    pub(super) const fn farewell(exit_code: i32) -> Message {
+        Message {
+            number: Message::FAREWELL,
+            value: exit_code,
+        }
+    }
+
+    /// The number of a farewell.
+    pub(super) const FAREWELL: u32 = u32::MAX;
+
     fn to_bytes(self) -> [u8; 8] {
         let mut bytes = [0; 8];
         bytes[..4].copy_from_slice(&self.number.to_le_bytes());

@@ -31,38 +31,34 @@ impl Jail {
     /// Finds the first process, which runs by now, so that it can be told from others should bubblewrap end before it.
     pub(super) fn entered(&self) {
         if let Some(first) = self.children().pop() {
-            // Called once.
+            // Whoever came before has found the same.
             let _ = self.first.set(first);
         }
     }
 
-    /// Ends what is inside; bubblewrap then ends by itself, with the news.
+    /// Kills both. Bubblewrap is stopped before that is looked up which it may be forking.
     pub(super) fn kill(&self) {
-        match self.first.get() {
-            // Fails only when it has ended by itself.
-            Some(first) => drop(pidfd_send_signal(first, Signal::KILL)),
-            // Takes its child with it.
-            None => self.signal(Signal::KILL),
+        if self.first.get().is_none() {
+            self.signal(Signal::STOP);
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            // Fails when it was waited for, which nobody else does.
+            let _ = retry_on_intr(|| waitid(WaitId::Pid(self.bubblewrap), stopped));
+            self.entered();
         }
+        if let Some(first) = self.first.get() {
+            // Fails only when it has ended by itself.
+            let _ = pidfd_send_signal(first, Signal::KILL);
+        }
+        self.signal(Signal::KILL);
     }
 
     /// Ends the first process, waits until the kernel has ended the rest, and reaps what is ours.
     pub(super) fn destroy(&self) -> u32 {
-        // Stopped, it cannot fork any more: nothing is missed when it is killed while it builds.
-        self.signal(Signal::STOP);
-        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        // Fails when it was waited for, which nobody else does.
-        let _ = retry_on_intr(|| waitid(WaitId::Pid(self.bubblewrap), stopped));
-        let children = self.children();
-        let inside = || children.iter().chain(self.first.get());
-        for process in inside() {
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
-        self.signal(Signal::KILL);
+        self.kill();
         let outside = wait_for(&WaitId::Pid(self.bubblewrap));
         // With its parent gone it is our child, unless that has reaped it before.
-        let adopted = inside().map(|process| wait_for(&WaitId::PidFd(process.as_fd())));
-        outside + adopted.sum::<u32>()
+        let inside = self.first.get();
+        outside + inside.map_or(0, |first| wait_for(&WaitId::PidFd(first.as_fd())))
     }
 
     /// Of bubblewrap: the first process inside, or nobody yet, or nobody any more.
@@ -79,10 +75,11 @@ impl Jail {
     }
 }
 
-/// How the browser ended, by the exit code of bubblewrap.
-pub(super) fn exit(code: i32) -> BrowserExit {
-    match code - SIGNALED {
-        signal @ 1.. => BrowserExit::Signal(signal),
+/// How the browser ended, by the exit code of bubblewrap or of our first process.
+pub(crate) fn exit(code: i32) -> BrowserExit {
+    match (code, code - SIGNALED) {
+        (0, _) => BrowserExit::Clean,
+        (_, signal @ 1..) => BrowserExit::Signal(signal),
         _ => BrowserExit::Code(code),
     }
 }

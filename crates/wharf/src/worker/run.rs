@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::time::timeout;
 use url::Url;
 use wharf_domain::{SystemClock, SystemEntropy, WorkerCredential};
+use wharf_egress::PrivateAddresses;
 use wharf_worker::{Worker, WorkerOptions};
 
 use crate::browsers::BrowserArguments;
@@ -61,8 +62,10 @@ impl Run {
         let credential = self.credential()?;
         let mut data_dir = DataDir::take(&self.data_dir)?;
         data_dir.hold_as(&format!("process {}, a worker", std::process::id()))?;
-        let launcher = self.browsers.launcher(binary, &data_dir.join("browsers"))?;
+        let profiles = data_dir.join("browsers");
         let start = async {
+            let private = PrivateAddresses::Denied;
+            let browsers = self.browsers.start(binary, &profiles, private).await?;
             let worker = Worker::start(WorkerOptions {
                 listen: self.listen,
                 advertise: self.advertise,
@@ -74,7 +77,7 @@ impl Run {
                 verifying_key,
                 rules: self.durations.rules(),
                 spool: Some(data_dir.join(SPOOL)),
-                launcher,
+                browsers,
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
             })

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
+use tokio::sync::watch;
+
 use super::*;
 
 /// The strings of every browser of one test.
@@ -77,6 +79,7 @@ impl FakeBrowsers {
         *self.0.reading.lock().unwrap() = Some(Reading {
             cpu: Millis(cpu),
             memory: Bytes(memory),
+            proxy: Bytes(0),
         });
     }
 

@@ -147,9 +147,11 @@ impl SinceClaim {
 impl Meter for SinceClaim {
     fn read(&self) -> Option<Reading> {
         let spent = self.spent()?;
-        let Reading { cpu, memory } = self.meter.read()?;
-        let cpu = Millis(cpu.0.saturating_sub(spent.0));
-        Some(Reading { cpu, memory })
+        let reading = self.meter.read()?;
+        Some(Reading {
+            cpu: Millis(reading.cpu.0.saturating_sub(spent.0)),
+            ..reading
+        })
     }
 
     fn cpu(&self) -> Option<Millis> {

@@ -217,6 +217,7 @@ impl Meter for Arc<FakeSpare> {
         Some(Reading {
             cpu: self.cpu()?,
             memory: Bytes(100),
+            proxy: Bytes(0),
         })
     }
 

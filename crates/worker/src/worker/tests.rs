@@ -157,7 +157,7 @@ fn options(control: &Url, browsers: &FakeBrowsers) -> WorkerOptions<FakeBrowsers
         verifying_key: SigningKey::generate().verifying_key().clone(),
         rules: SessionRules::default(),
         spool: None,
-        launcher: browsers.clone(),
+        browsers: browsers.clone(),
         clock: Arc::new(clock()),
         entropy: Arc::new(SeededEntropy::new(3)),
     }

@@ -78,11 +78,11 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Until the last browser is gone, and what it leaves is taken away.
+/// Until the last browser is gone, what it leaves is taken away, and the pool is full: a resting browser takes descriptors.
 async fn quiet(stage: &Stage) {
     let since = Instant::now();
     let pids = stage.worker_pids();
-    while browsers::running(&pids).len() > stage.pooled() && since.elapsed() < PATIENCE {
+    while browsers::running(&pids).len() != stage.pooled() && since.elapsed() < PATIENCE {
         sleep(Duration::from_millis(50)).await;
     }
     sleep(Duration::from_secs(1)).await;

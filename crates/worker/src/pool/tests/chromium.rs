@@ -14,9 +14,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use wharf_chrome::{Isolation, Launcher, LauncherOptions, ProfileRoot, find_browser};
 use wharf_domain::{SeededEntropy, Viewport};
+use wharf_egress::AddressPolicy;
 use wharf_protocol::BrowserOptions;
 
 use super::*;
+use crate::browser::Chromiums;
 
 /// Everything that a page can learn about its window, and the browser about its pages.
 const WINDOW: &str = "[innerWidth, innerHeight, outerWidth, outerHeight, screenX, screenY, screen.width, \
@@ -24,8 +26,8 @@ const WINDOW: &str = "[innerWidth, innerHeight, outerWidth, outerHeight, screenX
 
 struct Lab {
     folder: TempDir,
-    launcher: Arc<Launcher>,
-    pool: WarmPool<Arc<Launcher>>,
+    browsers: Chromiums,
+    pool: WarmPool<Chromiums>,
 }
 
 impl Lab {
@@ -39,13 +41,13 @@ impl Lab {
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
         });
-        let launcher = Arc::new(launcher.unwrap());
+        let browsers = Chromiums::new(Arc::new(launcher.unwrap()), AddressPolicy::default());
         let entropy = Arc::new(SeededEntropy::new(1));
         let machine = Box::new(FakeMachine::default());
-        let pool = WarmPool::start(Arc::clone(&launcher), WarmOptions::of(size), machine, entropy);
+        let pool = WarmPool::start(browsers.clone(), WarmOptions::of(size), machine, entropy);
         let lab = Self {
             folder,
-            launcher,
+            browsers,
             pool,
         };
         lab.full(size).await;
@@ -158,7 +160,7 @@ async fn a_claimed_browser_is_found_as_one_that_was_started_for_the_session() {
         let name = format!("warm-{}", number + 1);
         let warm = lab.pool.launch(&asked, WITHIN).await.unwrap();
         assert!(lab.is_alive(&name), "{name} was not the one");
-        let cold = Browsers::launch(&lab.launcher, &asked, WITHIN).await.unwrap();
+        let cold = Browsers::launch(&lab.browsers, &asked, WITHIN).await.unwrap();
         let found = Client::connect(&*warm).await.finds().await;
         assert_eq!(
             found,

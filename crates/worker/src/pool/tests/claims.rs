@@ -156,7 +156,8 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         meter.read(),
         Some(Reading {
             cpu: Millis(0),
-            memory
+            memory,
+            proxy: Bytes(0)
         })
     );
     spares.browser(0).cpu.store(950, SeqCst);
@@ -164,7 +165,8 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         meter.read(),
         Some(Reading {
             cpu: Millis(250),
-            memory
+            memory,
+            proxy: Bytes(0)
         })
     );
     assert_eq!(meter.cpu(), Some(Millis(250)));
