@@ -69,6 +69,7 @@ impl From<Error> for ApiError {
         let message = error.to_string();
         match error {
             Error::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, message),
+            Error::NotOffered(_) => Self::new(StatusCode::PAYMENT_REQUIRED, message),
             Error::Unauthorized(_) => Self::new(StatusCode::UNAUTHORIZED, message),
             Error::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, message),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, message),

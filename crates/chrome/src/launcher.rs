@@ -225,6 +225,11 @@ impl Launcher {
         })
     }
 
+    /// Whether its browsers are in jails.
+    pub fn has_jails(&self) -> bool {
+        matches!(self.walls, Walls::Jail(_))
+    }
+
     /// Builds a jail as a browser would have it, and looks whether Chromium's own sandbox could stand in it. `Ok` at
     /// once where browsers have none.
     ///

@@ -12,6 +12,9 @@ pub enum Error {
     /// The request makes no sense as it is.
     #[error("{0}")]
     Invalid(String),
+    /// The request is valid, but the operator does not offer what it asks for.
+    #[error("{0}")]
+    NotOffered(String),
     /// The caller did not prove who it is.
     #[error("Unauthorized: {0}")]
     Unauthorized(&'static str),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use wharf_domain::{Clock, WorkerId, with_causes};
 use wharf_protocol::{
     CALL_SIGNATURE_HEADER, CallSigner, LAUNCH_PATH, LaunchReply, LaunchRequest, RELEASE_PATH, ReleaseRequest,
@@ -25,6 +26,16 @@ pub(crate) enum WorkerCallError {
         address: String,
         source: reqwest::Error,
     },
+    /// No other worker could do it either.
+    #[error("worker {worker} at {address} cannot: {message}")]
+    Impossible {
+        worker: WorkerId,
+        address: String,
+        /// For the caller.
+        message: String,
+        /// Whether it is only that the operator does not offer it.
+        not_offered: bool,
+    },
     #[error("worker {worker} at {address} answered {status}: {body}")]
     Refused {
         worker: WorkerId,
@@ -32,6 +43,12 @@ pub(crate) enum WorkerCallError {
         status: u16,
         body: String,
     },
+}
+
+/// What a worker says with a refusal.
+#[derive(Deserialize)]
+struct Told {
+    message: String,
 }
 
 pub(crate) struct WorkerClient {
@@ -105,6 +122,16 @@ impl WorkerClient {
             return answer.json().await.map_err(unreachable);
         }
         let body = answer.text().await.map_err(unreachable)?;
+        if let StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYMENT_REQUIRED = status
+            && let Ok(Told { message }) = serde_json::from_str(&body)
+        {
+            return Err(WorkerCallError::Impossible {
+                worker,
+                address: address.to_owned(),
+                message,
+                not_offered: status == StatusCode::PAYMENT_REQUIRED,
+            });
+        }
         Err(WorkerCallError::Refused {
             worker,
             address: address.to_owned(),

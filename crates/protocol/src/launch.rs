@@ -1,5 +1,6 @@
 //! Control plane to worker: start a browser.
 
+use crate::ProxyRule;
 use serde::{Deserialize, Serialize};
 use wharf_domain::{Generation, Millis, ProjectId, SessionId, Viewport};
 
@@ -39,6 +40,8 @@ pub struct BrowserOptions {
     pub viewport: Option<Viewport>,
     /// Whether pages with broken certificates load.
     pub ignore_certificate_errors: bool,
+    /// Where traffic goes out; directly without.
+    pub proxies: Vec<ProxyRule>,
 }
 
 /// The browser answers.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use wharf_chrome::{BrowserBinary, InitProgram, Isolation, Launcher, LauncherOptions, ProfileRoot};
 use wharf_domain::Region;
 use wharf_egress::PrivateAddresses;
-use wharf_worker::{Chromiums, WarmOptions};
+use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
 
 use crate::egress::EgressArguments;
 
@@ -71,10 +71,15 @@ impl BrowserArguments {
         binary: BrowserBinary,
         profiles: &Path,
         private: PrivateAddresses,
+        built_in: BuiltInProxy,
     ) -> anyhow::Result<Chromiums> {
         let launcher = self.launcher(binary, profiles)?;
         launcher.check().await?;
-        Ok(Chromiums::new(launcher, self.egress.addresses(private)?))
+        Ok(Chromiums::new(
+            launcher,
+            self.egress.addresses(private)?,
+            built_in,
+        ))
     }
 
     fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {

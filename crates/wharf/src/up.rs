@@ -20,7 +20,7 @@ use wharf_domain::{SystemClock, SystemEntropy, WorkerCredential};
 use wharf_egress::PrivateAddresses;
 use wharf_gateway::{Gateway, GatewayOptions};
 use wharf_protocol::{ConnectVerifier, SigningKey};
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{BuiltInProxy, Worker, WorkerOptions};
 
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
@@ -128,7 +128,10 @@ impl Up {
             false => PrivateAddresses::Allowed,
         };
         let profiles = data_dir.join("browsers");
-        let browsers = self.browsers.start(binary, &profiles, private).await?;
+        let browsers = self
+            .browsers
+            .start(binary, &profiles, private, BuiltInProxy::Direct)
+            .await?;
         Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,

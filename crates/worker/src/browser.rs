@@ -1,6 +1,7 @@
 //! What a session needs of a browser. Chromium is one (`chromium.rs`); tests put in another.
 
 mod chromium;
+mod roads;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -14,13 +15,28 @@ use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use wharf_chrome::Devtools;
 use wharf_domain::{Bytes, Millis};
-use wharf_protocol::LaunchRequest;
+use wharf_protocol::{BrowserOptions, LaunchRequest};
 use wharf_tunnel::{Answer, DialError};
 
 pub use chromium::Chromiums;
+pub use roads::BuiltInProxy;
+
+/// What was asked for cannot be had, here or on another worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Impossible {
+    /// The options make no sense, or name something that does not work.
+    Invalid(String),
+    /// The operator does not offer it.
+    NotOffered(String),
+}
 
 /// Starts browsers.
 pub(crate) trait Browsers: Send + Sync + 'static {
+    /// Whether what is asked for can be had at all; asked before a browser is started for it, or handed out.
+    fn vet(&self, _: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
+        Box::pin(ready(Ok(())))
+    }
+
     /// Starts one that answers `within` this time; otherwise says why not. Dropping the future leaves nothing behind.
     fn launch(
         &self,

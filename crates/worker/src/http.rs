@@ -20,6 +20,7 @@ use wharf_protocol::{
 };
 
 use crate::agent::{Agent, LaunchRefusal};
+use crate::browser::Impossible;
 use crate::session::LaunchFailure;
 use crate::tap::Tap;
 use wharf_tunnel::Refusal;
@@ -80,6 +81,12 @@ fn refuse(refusal: LaunchRefusal) -> Response<Body> {
     let (status, message) = match refusal {
         LaunchRefusal::Failure(LaunchFailure::Full) => return refuse_full(),
         LaunchRefusal::Failure(LaunchFailure::Failed(reason)) => (StatusCode::INTERNAL_SERVER_ERROR, reason),
+        LaunchRefusal::Failure(LaunchFailure::Impossible(Impossible::Invalid(reason))) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, reason)
+        }
+        LaunchRefusal::Failure(LaunchFailure::Impossible(Impossible::NotOffered(reason))) => {
+            (StatusCode::PAYMENT_REQUIRED, reason)
+        }
         LaunchRefusal::Failure(LaunchFailure::Ended(reason)) => (
             StatusCode::CONFLICT,
             format!("the session was ended before its browser was ready: {reason}"),

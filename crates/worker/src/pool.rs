@@ -24,9 +24,9 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_domain::Entropy;
-use wharf_protocol::LaunchRequest;
+use wharf_protocol::{BrowserOptions, LaunchRequest};
 
-use crate::browser::{Browser, Browsers, Exit};
+use crate::browser::{Browser, Browsers, Exit, Impossible};
 use crate::metric;
 pub(crate) use machine::{Kernel, Machine};
 use options::Start;
@@ -120,6 +120,10 @@ impl<Inner: SpareBrowsers> WarmPool<Inner> {
 }
 
 impl<Inner: SpareBrowsers> Browsers for WarmPool<Inner> {
+    fn vet(&self, options: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
+        self.0.inner.vet(options)
+    }
+
     fn launch(
         &self,
         request: &LaunchRequest,

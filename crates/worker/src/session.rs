@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_domain::{EndReason, Generation, ProjectId, SessionId};
 use wharf_protocol::{LaunchReply, LaunchRequest, ObservedSession, ObservedStatus, Usage};
 
-use crate::browser::{Endpoint, Reading};
+use crate::browser::{Endpoint, Impossible, Reading};
 
 use clients::Clients;
 pub(crate) use clients::{ClientGuard, Departure};
@@ -53,6 +53,8 @@ pub(crate) enum LaunchFailure {
     Full,
     /// The browser did not start.
     Failed(String),
+    /// What was asked for cannot be had on any worker.
+    Impossible(Impossible),
     /// The session was ended first.
     Ended(EndReason),
 }

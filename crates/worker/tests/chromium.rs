@@ -27,7 +27,7 @@ use wharf_protocol::{
     HEARTBEAT_PATH, Heartbeat, HeartbeatReply, LAUNCH_PATH, LaunchReply, LaunchRequest, ObservedSession,
     ObservedStatus, REGISTER_PATH, RegisterReply, Scope, SigningKey,
 };
-use wharf_worker::{Chromiums, SessionRules, WarmOptions, Worker, WorkerOptions};
+use wharf_worker::{BuiltInProxy, Chromiums, SessionRules, WarmOptions, Worker, WorkerOptions};
 
 fn worker_id() -> WorkerId {
     WorkerId::mint(&SystemClock, &SeededEntropy::new(1))
@@ -190,7 +190,11 @@ async fn start(key: &SigningKey, profiles: &Path, control: Url) -> Worker {
         verifying_key: key.verifying_key().clone(),
         rules: SessionRules::default(),
         spool: None,
-        browsers: Chromiums::new(Arc::new(launcher(profiles)), AddressPolicy::default()),
+        browsers: Chromiums::new(
+            Arc::new(launcher(profiles)),
+            AddressPolicy::default(),
+            BuiltInProxy::None,
+        ),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SeededEntropy::new(4)),
     })

@@ -119,8 +119,8 @@ test("404 for a route that does not exist", async () => {
   await refused(() => client.post(path, { body: {} }), NotFoundError, 404, `POST:${path}`, "/docs");
 });
 
-test("501 for a proxy, and the SDK asks once", async () => {
-  for (const proxies of [true, [{ type: "external", server: "http://127.0.0.1:3128" }]]) {
+test("501 for what cannot be honoured yet, and the SDK asks once", async () => {
+  for (const os of ["mac", "windows"]) {
     let requests = 0;
     const counting = (...request) => {
       requests += 1;
@@ -128,8 +128,8 @@ test("501 for a proxy, and the SDK asks once", async () => {
     };
     const eager = new Browserbase({ fetch: counting });
     assert.equal(eager.maxRetries, 2, "the client would try again");
-    const create = () => eager.sessions.create({ proxies });
-    const error = await refused(create, InternalServerError, 501, "body/proxies is not available", "leave it out");
+    const create = () => eager.sessions.create({ browserSettings: { os } });
+    const error = await refused(create, InternalServerError, 501, "body/browserSettings.os is not available", "leave it out");
     assert.equal(error.headers["x-should-retry"], "false");
     assert.equal(requests, 1);
   }

@@ -145,8 +145,6 @@ def assert_not_found(call: Callable[[], object], *texts: str) -> None:
 @pytest.mark.parametrize(
     "options, field",
     [
-        ({"proxies": True}, "proxies"),
-        ({"proxies": [{"type": "external", "server": "http://127.0.0.1:3128"}]}, "proxies"),
         ({"proxy_settings": {"ca_certificates": [str(uuid4())]}}, "proxySettings.caCertificates"),
         ({"extension_id": str(uuid4())}, "extensionId"),
         ({"browser_settings": {"context": {"id": str(uuid4()), "persist": True}}}, "browserSettings.context"),

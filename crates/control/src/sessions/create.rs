@@ -68,8 +68,6 @@ pub struct RepeatableCall {
 /// the wrong address, or a script would find itself logged out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
-    /// Traffic through a proxy.
-    Proxies,
     /// Trust in the caller's own certificate authorities.
     CaCertificates,
     /// A stored profile.
@@ -87,7 +85,6 @@ pub enum Capability {
 impl Capability {
     const fn field(self) -> &'static str {
         match self {
-            Self::Proxies => "proxies",
             Self::CaCertificates => "proxySettings.caCertificates",
             Self::Contexts => "browserSettings.context",
             Self::Extensions => "extensionId",

@@ -47,6 +47,16 @@ pub(super) async fn launch(
         };
         // Before anything else can fail, and hide it.
         tracing::warn!(session = %launching.id, project = %caller.project(), worker = %taken.worker, generation = generation.0, %error, "launch failed");
+        if let WorkerCallError::Impossible {
+            message, not_offered, ..
+        } = error
+        {
+            give_up(control, launching.id, generation).await?;
+            return Err(match not_offered {
+                true => Error::NotOffered(message),
+                false => Error::Invalid(message),
+            });
+        }
         match next_generation(control, launching, generation).await? {
             Some(next) => generation = next,
             None => {

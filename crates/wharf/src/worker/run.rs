@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 use wharf_domain::{SystemClock, SystemEntropy, WorkerCredential};
 use wharf_egress::PrivateAddresses;
-use wharf_worker::{Worker, WorkerOptions};
+use wharf_worker::{BuiltInProxy, Worker, WorkerOptions};
 
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
@@ -65,7 +65,10 @@ impl Run {
         let profiles = data_dir.join("browsers");
         let start = async {
             let private = PrivateAddresses::Denied;
-            let browsers = self.browsers.start(binary, &profiles, private).await?;
+            let browsers = self
+                .browsers
+                .start(binary, &profiles, private, BuiltInProxy::None)
+                .await?;
             let worker = Worker::start(WorkerOptions {
                 listen: self.listen,
                 advertise: self.advertise,

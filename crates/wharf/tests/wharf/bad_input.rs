@@ -179,7 +179,6 @@ async fn what_cannot_be_honoured_is_refused_and_not_retried() -> anyhow::Result<
     let database = TestDatabase::new().await?;
     let wharf = Wharf::up(WHARF, &["--database-url", database.url()]).await?;
     for (body, field) in [
-        (json!({ "proxies": true }), "body/proxies"),
         (json!({ "extensionId": "e" }), "body/extensionId"),
         (
             json!({ "browserSettings": { "verified": true } }),

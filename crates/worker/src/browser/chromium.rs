@@ -9,26 +9,50 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wharf_chrome::{BrowserExit, CdpError, LaunchOptions, Launcher, Sampler};
 use wharf_domain::{Bytes, Millis, with_causes};
-use wharf_egress::{AddressPolicy, Blocklist, Egress, Options, RequestKind, Rules};
-use wharf_protocol::LaunchRequest;
+use wharf_egress::{AddressPolicy, Egress, Options, Rules};
+use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
 
-use super::{Browser, Browsers, Endpoint, Exit, Meter, Reading};
+use super::roads::{self, BuiltInProxy};
+use super::{Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
 use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 
 /// Starts Chromium, and stands between each one and the world.
 #[derive(Debug, Clone)]
 pub struct Chromiums {
     launcher: Arc<Launcher>,
+    outside: Outside,
+}
+
+/// What is the same for the way out of every browser.
+#[derive(Debug, Clone)]
+struct Outside {
     addresses: Arc<AddressPolicy>,
+    built_in: BuiltInProxy,
+    /// Without a jail nothing holds a browser to a way of ours.
+    jailed: bool,
+}
+
+impl Outside {
+    fn rules(&self, proxies: &[ProxyRule]) -> Result<Rules, Impossible> {
+        if !self.jailed && !proxies.is_empty() {
+            return Err(Impossible::NotOffered(
+                "body/proxies: this server runs browsers without a jail, and offers no proxies; leave them out".to_owned(),
+            ));
+        }
+        roads::rules(proxies, self.built_in, &self.addresses)
+    }
 }
 
 impl Chromiums {
-    /// Browsers of this launcher. Those in a jail reach the addresses that the policy allows; others go out by themselves.
-    pub fn new(launcher: Arc<Launcher>, addresses: AddressPolicy) -> Self {
-        Self {
-            launcher,
+    /// Browsers of this launcher. Those in a jail reach the addresses that the policy allows, by the roads that their
+    /// sessions name; others go out by themselves.
+    pub fn new(launcher: Arc<Launcher>, addresses: AddressPolicy, built_in: BuiltInProxy) -> Self {
+        let outside = Outside {
             addresses: Arc::new(addresses),
-        }
+            built_in,
+            jailed: launcher.has_jails(),
+        };
+        Self { launcher, outside }
     }
 
     async fn start(self, options: LaunchOptions, rules: Rules) -> Result<Chromium, String> {
@@ -45,12 +69,17 @@ impl Chromiums {
         Ok(Chromium {
             browser,
             egress,
-            addresses: self.addresses,
+            outside: self.outside,
         })
     }
 }
 
 impl Browsers for Chromiums {
+    fn vet(&self, options: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
+        let rules = self.outside.rules(&options.proxies);
+        Box::pin(async move { roads::probe(&rules?).await })
+    }
+
     fn launch(
         &self,
         request: &LaunchRequest,
@@ -62,9 +91,13 @@ impl Browsers for Chromiums {
             ignore_certificate_errors: request.browser.ignore_certificate_errors,
             deadline: within,
         };
-        let rules = open(&self.addresses);
-        let started = self.clone().start(options, rules);
-        Box::pin(async { Ok(Box::new(started.await?) as Box<dyn Browser>) })
+        let rules = self.outside.rules(&request.browser.proxies);
+        let chromiums = self.clone();
+        Box::pin(async move {
+            // Vetted before; what has changed since is a launch that failed.
+            let rules = rules.map_err(|impossible| format!("{impossible:?}"))?;
+            Ok(Box::new(chromiums.start(options, rules).await?) as Box<dyn Browser>)
+        })
     }
 }
 
@@ -76,7 +109,7 @@ impl SpareBrowsers for Chromiums {
             ignore_certificate_errors: false,
             deadline: within,
         };
-        let started = self.clone().start(options, closed());
+        let started = self.clone().start(options, roads::closed());
         Box::pin(async move {
             let chromium = started.await?;
             chromium
@@ -94,7 +127,7 @@ impl SpareBrowsers for Chromiums {
 struct Chromium {
     browser: wharf_chrome::Browser,
     egress: Option<Arc<Egress>>,
-    addresses: Arc<AddressPolicy>,
+    outside: Outside,
 }
 
 impl Browser for Chromium {
@@ -148,38 +181,11 @@ impl Spare for Chromium {
                 _ => Unfit::Broken(with_causes(&error)),
             })?;
             if let Some(egress) = &self.egress {
-                egress.set_rules(open(&self.addresses));
+                let rules = self.outside.rules(&wishes.proxies);
+                egress.set_rules(rules.map_err(|impossible| Unfit::Refused(format!("{impossible:?}")))?);
             }
             Ok(())
         })
-    }
-}
-
-fn open(addresses: &AddressPolicy) -> Rules {
-    Rules {
-        addresses: addresses.clone(),
-        ..Rules::default()
-    }
-}
-
-/// For a browser that has no session: what it asks for by itself is nobody's traffic.
-fn closed() -> Rules {
-    Rules {
-        blocked: Some(Arc::new(Everything)),
-        ..Rules::default()
-    }
-}
-
-#[derive(Debug)]
-struct Everything;
-
-impl Blocklist for Everything {
-    fn blocks_host(&self, _: &str) -> bool {
-        true
-    }
-
-    fn blocks_url(&self, _: &str, _: Option<&str>, _: RequestKind) -> bool {
-        true
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a browser that already runs can still be given, and what it must be started with.
 
 use wharf_domain::Viewport;
-use wharf_protocol::BrowserOptions;
+use wharf_protocol::{BrowserOptions, ProxyRule};
 
 /// How a session gets its browser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Start {
     /// One that rests, made what was asked for.
     Warm(Wishes),
@@ -13,10 +13,12 @@ pub(super) enum Start {
 }
 
 /// What can be applied to a browser that already runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     /// The size of its page; the browser's default without.
     pub(crate) viewport: Option<Viewport>,
+    /// Where its traffic goes out.
+    pub(crate) proxies: Vec<ProxyRule>,
 }
 
 impl Start {
@@ -25,12 +27,16 @@ impl Start {
         let BrowserOptions {
             viewport,
             ignore_certificate_errors,
-        } = *options;
+            proxies,
+        } = options;
         // Over DevTools it holds for the targets of one connection, not for the browser.
-        if ignore_certificate_errors {
+        if *ignore_certificate_errors {
             return Self::Cold;
         }
-        Self::Warm(Wishes { viewport })
+        Self::Warm(Wishes {
+            viewport: *viewport,
+            proxies: proxies.clone(),
+        })
     }
 }
 
@@ -48,12 +54,16 @@ mod tests {
                     viewport,
                     ..BrowserOptions::default()
                 },
-                Start::Warm(Wishes { viewport }),
+                Start::Warm(Wishes {
+                    viewport,
+                    ..Wishes::default()
+                }),
             ),
             (
                 BrowserOptions {
                     viewport,
                     ignore_certificate_errors: true,
+                    ..BrowserOptions::default()
                 },
                 Start::Cold,
             ),

@@ -171,7 +171,7 @@ impl Spare for Arc<FakeSpare> {
     }
 
     fn fit<'a>(&'a self, wishes: &'a Wishes) -> BoxFuture<'a, Result<(), Unfit>> {
-        *self.wishes.lock().unwrap() = Some(*wishes);
+        *self.wishes.lock().unwrap() = Some(wishes.clone());
         let answer = self.answer.lock().unwrap().clone();
         async move {
             match answer {

@@ -16,7 +16,7 @@ use super::clients::{Count, Departure};
 use super::end::{self, Event};
 use super::{LaunchFailure, Session};
 use crate::agent::Agent;
-use crate::browser::{Browser, Exit, Meter};
+use crate::browser::{Browser, Exit, Impossible, Meter};
 use crate::metric;
 use crate::rules::{SessionRules, after};
 
@@ -100,8 +100,8 @@ async fn start(
     let launched = tokio::select! {
         biased;
         reason = ordered_end(session) => Err((reason, LaunchFailure::Ended(reason))),
-        launched = agent.browsers.launch(request, within) => {
-            launched.map_err(|error| (EndReason::LaunchFailed, LaunchFailure::Failed(error)))
+        launched = vetted_launch(agent, request, within) => {
+            launched.map_err(|failure| (EndReason::LaunchFailed, failure))
         }
     };
     let took = session.begun.elapsed();
@@ -123,6 +123,17 @@ async fn start(
             Err(reason)
         }
     }
+}
+
+async fn vetted_launch(
+    agent: &Agent,
+    request: &LaunchRequest,
+    within: Duration,
+) -> Result<Box<dyn Browser>, LaunchFailure> {
+    let vetted = agent.browsers.vet(&request.browser).await;
+    vetted.map_err(LaunchFailure::Impossible)?;
+    let launched = agent.browsers.launch(request, within).await;
+    launched.map_err(LaunchFailure::Failed)
 }
 
 /// From the browser's readiness until it is gone.
@@ -260,6 +271,9 @@ fn log_end(session: &Session, reason: EndReason) {
         .and_then(|launched| launched.as_ref().err().cloned());
     let why = match failure {
         Some(LaunchFailure::Failed(error)) => format!(": {error}"),
+        Some(LaunchFailure::Impossible(Impossible::Invalid(error) | Impossible::NotOffered(error))) => {
+            format!(": {error}")
+        }
         _ => String::new(),
     };
     tracing::info!(

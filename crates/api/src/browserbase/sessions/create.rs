@@ -70,6 +70,7 @@ const DELIVERED_AFTER: Duration = Duration::from_secs(5);
     request_body(content = CreateSession, description = "Options; may be left out"),
     responses(
         (status = 201, description = "The session, RUNNING", body = ConnectableSession),
+        (status = 402, description = "A proxy that the operator does not offer", body = ErrorBody),
         (status = 409, description = "The Idempotency-Key was used for a call with another body", body = ErrorBody),
         (status = 429, description = "The project's concurrency or creation rate is used up", body = ErrorBody),
         (status = 501, description = "An option that this server cannot honour yet", body = ErrorBody),
@@ -152,6 +153,8 @@ mod tests {
     use serde_json::json;
     use wharf_control::sessions::Capability;
 
+    use wharf_protocol::ProxyRoad;
+
     use super::*;
 
     fn parsed(body: Value) -> sessions::CreateSession {
@@ -184,13 +187,37 @@ mod tests {
     }
 
     #[test]
+    fn proxies_become_roads_and_their_passwords_are_not_stored() {
+        let session = parsed(json!({ "proxies": [
+            { "type": "none", "domainPattern": "intern" },
+            { "type": "external", "server": "http://p:1", "username": "me", "password": "hunter2" },
+            { "type": "browserbase", "geolocation": { "country": "DE" } },
+        ] }));
+        assert!(
+            !session.options.to_string().contains("hunter2"),
+            "{}",
+            session.options
+        );
+        let [direct, external, somewhere] = &session.browser.proxies[..] else {
+            panic!("{:?}", session.browser.proxies);
+        };
+        assert_eq!(direct.domain_pattern.as_deref(), Some("intern"));
+        let ProxyRoad::External { password, .. } = &external.road else {
+            panic!("{external:?}");
+        };
+        assert_eq!(
+            password.as_ref().map(|password| password.expose()),
+            Some("hunter2")
+        );
+        assert_eq!(somewhere.road, ProxyRoad::BuiltIn { somewhere: true });
+        for (none, rules) in [(json!(false), 0), (json!([]), 0), (json!(true), 1)] {
+            assert_eq!(parsed(json!({ "proxies": none })).browser.proxies.len(), rules);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_ignored_is_noticed() {
         for (body, capability) in [
-            (json!({ "proxies": true }), Capability::Proxies),
-            (
-                json!({ "proxies": [{ "type": "external", "server": "http://p:1" }] }),
-                Capability::Proxies,
-            ),
             (json!({ "extensionId": "e" }), Capability::Extensions),
             (
                 json!({ "browserSettings": { "verified": true } }),

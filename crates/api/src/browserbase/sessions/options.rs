@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use wharf_control::sessions::Capability;
 use wharf_domain::{IdleTimeout, Viewport};
-use wharf_protocol::BrowserOptions;
+use wharf_protocol::{BrowserOptions, ProxyPassword, ProxyRoad};
 use wharf_store::sessions::Session as StoredSession;
 
 /// What is stored of a create call beside the session's own columns.
@@ -187,9 +187,17 @@ impl SessionOptions {
         })
     }
 
-    /// What is stored.
+    /// What is stored: no password, for only the launch needs it.
     pub(super) fn to_stored(&self) -> Value {
-        serde_json::to_value(self).expect("options are plain JSON")
+        let mut stored = self.clone();
+        if let Some(Proxies::Rules(rules)) = &mut stored.proxies {
+            for rule in rules {
+                if let ProxyRule::External { password, .. } = rule {
+                    *password = None;
+                }
+            }
+        }
+        serde_json::to_value(stored).expect("options are plain JSON")
     }
 
     pub(super) fn context_id(&self) -> Option<Uuid> {
@@ -208,23 +216,25 @@ impl SessionOptions {
                 Viewport::new(i64::from(viewport.size.width), i64::from(viewport.size.height)).ok()
             }),
             ignore_certificate_errors: settings.ignore_certificate_errors.unwrap_or(false),
+            proxies: match &self.proxies {
+                None | Some(Proxies::Switch(false)) => Vec::new(),
+                Some(Proxies::Switch(true)) => vec![wharf_protocol::ProxyRule {
+                    domain_pattern: None,
+                    road: ProxyRoad::BuiltIn { somewhere: false },
+                }],
+                Some(Proxies::Rules(rules)) => rules.iter().cloned().map(ProxyRule::into_road).collect(),
+            },
         }
     }
 
     /// What the session makes no sense without.
     pub(super) fn needs(&self) -> Vec<Capability> {
         let settings = self.browser_settings.clone().unwrap_or_default();
-        let proxies = match &self.proxies {
-            Some(Proxies::Switch(on)) => *on,
-            Some(Proxies::Rules(rules)) => rules.iter().any(|rule| !matches!(rule, ProxyRule::None { .. })),
-            None => false,
-        };
         let certificates = self
             .proxy_settings
             .as_ref()
             .is_some_and(|proxy| !proxy.ca_certificates.is_empty());
         [
-            (proxies, Capability::Proxies),
             (certificates, Capability::CaCertificates),
             (settings.context.is_some(), Capability::Contexts),
             (
@@ -244,6 +254,35 @@ impl SessionOptions {
         .into_iter()
         .filter_map(|(needed, capability)| needed.then_some(capability))
         .collect()
+    }
+}
+
+impl ProxyRule {
+    fn into_road(self) -> wharf_protocol::ProxyRule {
+        let (domain_pattern, road) = match self {
+            Self::None { domain_pattern } => (domain_pattern, ProxyRoad::Direct),
+            Self::Browserbase {
+                domain_pattern,
+                geolocation,
+            } => {
+                let somewhere = geolocation.is_some_and(|place| !place.is_empty());
+                (domain_pattern, ProxyRoad::BuiltIn { somewhere })
+            }
+            Self::External {
+                server,
+                domain_pattern,
+                username,
+                password,
+            } => (
+                domain_pattern,
+                ProxyRoad::External {
+                    server,
+                    username,
+                    password: password.map(ProxyPassword::new),
+                },
+            ),
+        };
+        wharf_protocol::ProxyRule { domain_pattern, road }
     }
 }
 

@@ -18,7 +18,7 @@ use wharf_egress::AddressPolicy;
 use wharf_protocol::BrowserOptions;
 
 use super::*;
-use crate::browser::Chromiums;
+use crate::browser::{BuiltInProxy, Chromiums};
 
 /// Everything that a page can learn about its window, and the browser about its pages.
 const WINDOW: &str = "[innerWidth, innerHeight, outerWidth, outerHeight, screenX, screenY, screen.width, \
@@ -41,7 +41,11 @@ impl Lab {
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
         });
-        let browsers = Chromiums::new(Arc::new(launcher.unwrap()), AddressPolicy::default());
+        let browsers = Chromiums::new(
+            Arc::new(launcher.unwrap()),
+            AddressPolicy::default(),
+            BuiltInProxy::None,
+        );
         let entropy = Arc::new(SeededEntropy::new(1));
         let machine = Box::new(FakeMachine::default());
         let pool = WarmPool::start(browsers.clone(), WarmOptions::of(size), machine, entropy);

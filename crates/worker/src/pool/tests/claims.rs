@@ -64,7 +64,10 @@ async fn a_claimed_browser_is_made_what_was_asked_for() {
     assert_eq!(pool.launch(&asked, WITHIN).await.unwrap().version(), "warm-1");
     assert_eq!(
         *spares.browser(0).wishes.lock().unwrap(),
-        Some(Wishes { viewport })
+        Some(Wishes {
+            viewport,
+            ..Wishes::default()
+        })
     );
 }
 

@@ -1,0 +1,60 @@
+//! Where a session's traffic goes out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which hosts take which road. The first rule that matches is taken; a host that none matches goes directly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxyRule {
+    /// The hosts, as a regular expression that is searched in their names; all without.
+    pub domain_pattern: Option<String>,
+    /// Where they go.
+    pub road: ProxyRoad,
+}
+
+/// A road out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ProxyRoad {
+    /// From the worker, uncounted.
+    Direct,
+    /// Through what the operator offers.
+    BuiltIn {
+        /// Whether it was asked to be in some place.
+        somewhere: bool,
+    },
+    /// Through the tenant's own proxy.
+    External {
+        /// Its address.
+        server: String,
+        /// Its user.
+        username: Option<String>,
+        /// The user's password.
+        password: Option<ProxyPassword>,
+    },
+}
+
+/// A tenant's password at its own proxy. Never in a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyPassword(String);
+
+impl ProxyPassword {
+    /// Wraps it.
+    pub fn new(password: String) -> Self {
+        Self(password)
+    }
+
+    /// The password itself, to be shown to the proxy.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ProxyPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ProxyPassword(..)")
+    }
+}

@@ -1,0 +1,196 @@
+//! A session's proxy rules, as its way out understands them.
+
+use std::sync::Arc;
+
+use wharf_egress::{AddressPolicy, Credentials, Options, Pattern, Road, Route, Rules, Upstream};
+use wharf_protocol::{ProxyRoad, ProxyRule};
+
+use super::Impossible;
+
+/// A host that an upstream proxy is asked for, to see whether it takes us. That it cannot be reached is not its fault.
+const PROBE_TARGET: &str = "example.com:443";
+
+/// What the operator offers to sessions that ask for a proxy without naming one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltInProxy {
+    /// The way from this machine, counted as proxied.
+    Direct,
+    /// Nothing.
+    None,
+}
+
+/// The rules in force for a session.
+///
+/// # Errors
+/// A rule that cannot be followed, with its number.
+pub(super) fn rules(
+    proxies: &[ProxyRule],
+    built_in: BuiltInProxy,
+    addresses: &AddressPolicy,
+) -> Result<Rules, Impossible> {
+    let routes = proxies
+        .iter()
+        .enumerate()
+        .map(|(number, rule)| route(number, rule, built_in));
+    Ok(Rules {
+        addresses: addresses.clone(),
+        routes: routes.collect::<Result<_, _>>()?,
+        blocked: None,
+    })
+}
+
+/// Asks every upstream proxy for a tunnel: a session is not promised one that does not answer.
+///
+/// # Errors
+/// The first that does not, with its rule's number.
+pub(super) async fn probe(rules: &Rules) -> Result<(), Impossible> {
+    let options = Options::default();
+    for (number, route) in rules.routes.iter().enumerate() {
+        if let Road::Upstream(upstream) = &route.road {
+            let probed = upstream.probe(PROBE_TARGET, &rules.addresses, &options).await;
+            probed
+                .map_err(|error| invalid(number, &format!("the proxy {upstream} cannot be used: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn route(number: usize, rule: &ProxyRule, built_in: BuiltInProxy) -> Result<Route, Impossible> {
+    let pattern = rule.domain_pattern.as_deref().map(Pattern::new).transpose();
+    Ok(Route {
+        pattern: pattern.map_err(|error| invalid(number, &format!("domainPattern: {error}")))?,
+        road: match &rule.road {
+            ProxyRoad::Direct => Road::Direct { counted: false },
+            ProxyRoad::BuiltIn { somewhere } => match (built_in, somewhere) {
+                (BuiltInProxy::Direct, false) => Road::Direct { counted: true },
+                _ => return Err(no_pool(number)),
+            },
+            ProxyRoad::External {
+                server,
+                username,
+                password,
+            } => {
+                let upstream =
+                    Upstream::parse(server).map_err(|error| invalid(number, &format!("server: {error}")))?;
+                let password = password.as_ref().map_or("", |password| password.expose());
+                let given = username
+                    .as_ref()
+                    .map(|username| Credentials::new(username, password));
+                let credentials = match given {
+                    Some(None) => return Err(invalid(number, "username: it may not hold a colon")),
+                    Some(given) => given,
+                    None => upstream.credentials.clone(),
+                };
+                Road::Upstream(Upstream {
+                    credentials,
+                    ..upstream
+                })
+            }
+        },
+    })
+}
+
+fn invalid(number: usize, reason: &str) -> Impossible {
+    Impossible::Invalid(format!("body/proxies/{number}: {reason}"))
+}
+
+fn no_pool(number: usize) -> Impossible {
+    Impossible::NotOffered(format!(
+        "body/proxies/{number}: this server offers no proxies of its own at that place; name one with type \"external\", or \
+         leave the rule out"
+    ))
+}
+
+/// For a browser that has no session: what it asks for by itself is nobody's traffic.
+pub(super) fn closed() -> Rules {
+    Rules {
+        blocked: Some(Arc::new(everything::Everything)),
+        ..Rules::default()
+    }
+}
+
+mod everything {
+    use wharf_egress::{Blocklist, RequestKind};
+
+    #[derive(Debug)]
+    pub(super) struct Everything;
+
+    impl Blocklist for Everything {
+        fn blocks_host(&self, _: &str) -> bool {
+            true
+        }
+
+        fn blocks_url(&self, _: &str, _: Option<&str>, _: RequestKind) -> bool {
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_protocol::ProxyPassword;
+
+    use super::*;
+
+    fn rule(road: ProxyRoad) -> ProxyRule {
+        ProxyRule {
+            domain_pattern: None,
+            road,
+        }
+    }
+
+    fn external(server: &str, username: Option<&str>) -> ProxyRule {
+        rule(ProxyRoad::External {
+            server: server.to_owned(),
+            username: username.map(str::to_owned),
+            password: Some(ProxyPassword::new("hunter2".to_owned())),
+        })
+    }
+
+    fn refusal(rules: &[ProxyRule]) -> Impossible {
+        super::rules(rules, BuiltInProxy::None, &AddressPolicy::default()).unwrap_err()
+    }
+
+    #[test]
+    fn each_rule_that_cannot_be_followed_is_named_by_its_number() {
+        let direct = rule(ProxyRoad::Direct);
+        let backwards = ProxyRule {
+            domain_pattern: Some("(a)\\1".to_owned()),
+            ..direct.clone()
+        };
+        for (rules, words) in [
+            (vec![backwards], "body/proxies/0: domainPattern"),
+            (
+                vec![direct, external("socks5://proxy:1", None)],
+                "body/proxies/1: server",
+            ),
+            (
+                vec![external("http://proxy:1", Some("a:b"))],
+                "body/proxies/0: username",
+            ),
+        ] {
+            let Impossible::Invalid(told) = refusal(&rules) else {
+                panic!("not offered");
+            };
+            assert!(told.starts_with(words) && !told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_operator_does_not_offer_is_not_replaced_by_something_else() {
+        let anywhere = rule(ProxyRoad::BuiltIn { somewhere: false });
+        let somewhere = rule(ProxyRoad::BuiltIn { somewhere: true });
+        let addresses = AddressPolicy::default();
+        assert!(matches!(refusal(std::slice::from_ref(&anywhere)), Impossible::NotOffered(_)));
+        let direct = super::rules(&[anywhere], BuiltInProxy::Direct, &addresses).unwrap();
+        assert!(matches!(direct.routes[0].road, Road::Direct { counted: true }));
+        let refused = super::rules(&[somewhere], BuiltInProxy::Direct, &addresses).unwrap_err();
+        assert!(matches!(refused, Impossible::NotOffered(_)));
+    }
+
+    #[test]
+    fn a_password_is_not_in_what_is_logged() {
+        let logged = format!("{:?}", external("http://proxy:1", Some("me")));
+        assert!(!logged.contains("hunter2"), "{logged}");
+    }
+}
