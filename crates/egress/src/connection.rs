@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -18,7 +19,7 @@ use crate::exchange::Link;
 use crate::failure::Failure;
 use crate::page;
 use crate::small_reads::SmallReads;
-use crate::tunnel::{self, Patience};
+use crate::tunnel::{Patience, Tunnel};
 use crate::world::World;
 
 /// What one connection from the browser has of its own.
@@ -39,7 +40,8 @@ impl Browser {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
     }
 
-    /// Carries bytes, in a task of its own, once the browser has its answer and the far end is there.
+    /// Carries bytes once the browser has its answer and the far end is there: in a task of its own, which begins only then
+    /// and so has no room for what came before.
     pub(crate) fn carry(
         self: &Arc<Self>,
         browser: OnUpgrade,
@@ -47,7 +49,6 @@ impl Browser {
     ) {
         let (shared, place) = (Arc::clone(&self.shared), Arc::clone(&self.place));
         self.shared.tasks.spawn(async move {
-            let _place = place;
             let ends = tokio::join!(bare(browser), world);
             let (Some(browser), Some(world)) = ends else {
                 return;
@@ -57,7 +58,11 @@ impl Browser {
                 open: options.idle_timeout,
                 half_closed: options.half_closed_timeout,
             };
-            tunnel::carry(browser, world, &shared.tunnels, patience).await;
+            let tunnel = Tunnel::new(browser, world, &shared.tunnels);
+            shared.tasks.spawn(async move {
+                let _place = place;
+                tunnel.carry(patience).await;
+            });
         });
     }
 }
@@ -77,6 +82,8 @@ pub(crate) async fn serve(mut stream: TcpStream, shared: Arc<Shared>, place: Own
     // Without it small writes are only later.
     let _ = stream.set_nodelay(true);
     let options = Arc::clone(&shared.dialler.options);
+    // Without it the kernel only keeps more.
+    let _ = set_socket_send_buffer_size(&stream, options.browser_send_buffer);
     // A connection that says nothing yet needs no parser.
     if !matches!(timeout(options.head_timeout, stream.readable()).await, Ok(Ok(()))) {
         return;

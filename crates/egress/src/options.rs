@@ -7,7 +7,11 @@ use std::time::Duration;
 use crate::resolve::{Resolve, SystemResolver};
 use crate::trust::Trust;
 
-/// The limits of one [`crate::Egress`], and what it works with. The defaults suit a browser.
+/// The limits of one [`crate::Egress`], and what it works with.
+///
+/// The defaults suit a browser, which has 32 connections to a proxy for each of its contexts, and keep what the proxy holds
+/// below 4 MiB: about 2 KiB for a tunnel, 60 KiB for an exchange of which neither side takes anything, and 85 KiB for the
+/// longest head.
 #[derive(Clone)]
 pub struct Options {
     /// Connections from the browser at once. Further ones wait, unaccepted, in the listener's backlog.
@@ -15,9 +19,14 @@ pub struct Options {
     /// How many of them may hold an HTTP parser: those that send a request or exchange plain HTTP; a tunnel does not.
     /// Further ones wait, and resting ones are closed for them; after `head_timeout` a waiting one is told 503.
     pub exchanges: usize,
-    /// Bytes that all tunnels together may hold for receivers that do not take them. Beyond that a tunnel reads 1 KiB at
-    /// a time, and only once it holds nothing.
+    /// Bytes that all tunnels together may hold for receivers that do not take them. Beyond that a tunnel reads 512 bytes
+    /// at a time, and only once it holds nothing.
     pub tunnel_bytes: usize,
+    /// What the kernel may keep, in bytes, for a browser that does not take it. Left to itself it is 2.5 MB for each socket
+    /// of a loopback, which is not the browser's memory but the machine's.
+    pub browser_send_buffer: usize,
+    /// The same towards the world. By default the kernel decides, by how fast and far the receiver is.
+    pub world_send_buffer: Option<usize>,
     /// The longest head of a request or an answer, in bytes; a longer request is told 431. At least 8 KiB.
     pub head_bytes: usize,
     /// For the whole head of a request. Also how long a kept-alive connection may rest.
@@ -45,9 +54,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            connections: 1_024,
-            exchanges: 64,
-            tunnel_bytes: 1024 * 1024,
+            connections: 512,
+            exchanges: 32,
+            tunnel_bytes: 256 * 1024,
+            browser_send_buffer: 256 * 1024,
+            world_send_buffer: None,
             head_bytes: 64 * 1024,
             head_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

@@ -51,6 +51,9 @@ impl Browser {
         request: Request<Incoming>,
         host: &mut String,
     ) -> Result<Response<AnswerBody>, Failure> {
+        if request.uri().scheme().is_some() {
+            return Err(Failure::Malformed("CONNECT names a host and a port only"));
+        }
         let destination = destination(request.uri(), None)?;
         *host = destination.host.to_string();
         let in_force = self.shared.in_force();

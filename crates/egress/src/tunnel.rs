@@ -19,7 +19,7 @@ use crate::world::World;
 /// The most that is read at once.
 const MOST_BYTES: usize = 64 * 1024;
 /// The least, however much is held elsewhere: no tunnel starves because others are stuck.
-const LEAST_BYTES: usize = 1024;
+const LEAST_BYTES: usize = 512;
 /// Pieces that one direction may move before the other has its turn.
 const MOST_PIECES: usize = 16;
 
@@ -58,48 +58,14 @@ pub(crate) struct Patience {
     pub(crate) half_closed: Duration,
 }
 
-/// Carries bytes until both sides have closed, one has failed, or patience ends. What was read too early of either side
-/// goes first.
-pub(crate) async fn carry(
-    (browser, from_browser): (TcpStream, Bytes),
-    (world, from_world): (World, Bytes),
-    budget: &Arc<Budget>,
-    patience: Patience,
-) {
-    let mut tunnel = Tunnel {
-        browser,
-        world,
-        up: Direction::new(&from_browser, budget),
-        down: Direction::new(&from_world, budget),
-        half_closed: false,
-    };
-    drop((from_browser, from_world));
-    loop {
-        let before = tunnel.moved();
-        let limit = if tunnel.half_closed {
-            Some(patience.half_closed)
-        } else {
-            patience.open
-        };
-        let event = match limit {
-            Some(limit) => timeout(limit, tunnel.next()).await.unwrap_or(Event::Waited),
-            None => tunnel.next().await,
-        };
-        match event {
-            Event::HalfClosed => {}
-            Event::Waited if tunnel.moved() > before => {}
-            Event::Waited | Event::Ended => return,
-        }
-    }
-}
-
 enum Event {
     HalfClosed,
     Ended,
     Waited,
 }
 
-struct Tunnel {
+/// A tunnel that is there.
+pub(crate) struct Tunnel {
     browser: TcpStream,
     world: World,
     up: Direction,
@@ -108,6 +74,42 @@ struct Tunnel {
 }
 
 impl Tunnel {
+    /// What was read too early of either side goes first.
+    pub(crate) fn new(
+        (browser, from_browser): (TcpStream, Bytes),
+        (world, from_world): (World, Bytes),
+        budget: &Arc<Budget>,
+    ) -> Self {
+        Self {
+            browser,
+            world,
+            up: Direction::new(&from_browser, budget),
+            down: Direction::new(&from_world, budget),
+            half_closed: false,
+        }
+    }
+
+    /// Carries bytes until both sides have closed, one has failed, or patience ends.
+    pub(crate) async fn carry(mut self, patience: Patience) {
+        loop {
+            let before = self.moved();
+            let limit = if self.half_closed {
+                Some(patience.half_closed)
+            } else {
+                patience.open
+            };
+            let event = match limit {
+                Some(limit) => timeout(limit, self.next()).await.unwrap_or(Event::Waited),
+                None => self.next().await,
+            };
+            match event {
+                Event::HalfClosed => {}
+                Event::Waited if self.moved() > before => {}
+                Event::Waited | Event::Ended => return,
+            }
+        }
+    }
+
     fn moved(&self) -> u64 {
         self.up.moved + self.down.moved
     }

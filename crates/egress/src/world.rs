@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
@@ -40,6 +41,10 @@ impl Dialler {
             dial(&addresses, port).await.map_err(Failure::of_dial)
         });
         let socket = dialled.await.map_err(|_| Failure::ConnectTimedOut(within))??;
+        if let Some(bytes) = self.options.world_send_buffer {
+            // Without it the kernel only keeps more.
+            let _ = set_socket_send_buffer_size(&socket, bytes);
+        }
         Ok(Counted {
             socket,
             meter: Arc::clone(meter),

@@ -57,12 +57,7 @@ impl AddressPolicy {
             return Ok(());
         }
         let denied = self.private == PrivateAddresses::Denied;
-        if denied
-            && self
-                .own
-                .iter()
-                .any(|own| own.to_canonical() == address.to_canonical())
-        {
+        if denied && self.own.iter().any(|own| own.to_canonical() == address) {
             return Err(RefusalRule::Own);
         }
         match AddressClass::of(address) {

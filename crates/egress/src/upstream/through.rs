@@ -96,8 +96,11 @@ async fn open_tunnel(world: World, upstream: &Upstream, authority: &str) -> Resu
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection.with_upgrades()));
     tokio::select! {
         opened = exchange.as_mut() => opened,
-        // It ends when it has handed its socket over, or failed: either way the exchange knows.
-        _ = connection.as_mut() => exchange.await,
+        // It has handed its socket over, which the exchange knows, or failed, which it knows better itself.
+        ended = connection.as_mut() => match (exchange.await, ended) {
+            (Err(ProbeError::Unreachable(_)), Err(error)) => Err(of_exchange(&error)),
+            (opened, _) => opened,
+        },
     }
 }
 
@@ -132,9 +135,10 @@ fn of_exchange(error: &hyper::Error) -> ProbeError {
         }
         source = inner.source();
     }
-    if error.is_parse() || error.is_parse_too_large() {
-        ProbeError::NotAProxy
-    } else {
+    if error.is_closed() || error.is_canceled() || error.is_incomplete_message() {
         ProbeError::Unreachable("it closed the connection without an answer".to_owned())
+    } else {
+        // It does not speak HTTP, or before it was asked.
+        ProbeError::NotAProxy
     }
 }

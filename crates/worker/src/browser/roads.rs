@@ -181,7 +181,10 @@ mod tests {
         let anywhere = rule(ProxyRoad::BuiltIn { somewhere: false });
         let somewhere = rule(ProxyRoad::BuiltIn { somewhere: true });
         let addresses = AddressPolicy::default();
-        assert!(matches!(refusal(std::slice::from_ref(&anywhere)), Impossible::NotOffered(_)));
+        assert!(matches!(
+            refusal(std::slice::from_ref(&anywhere)),
+            Impossible::NotOffered(_)
+        ));
         let direct = super::rules(&[anywhere], BuiltInProxy::Direct, &addresses).unwrap();
         assert!(matches!(direct.routes[0].road, Road::Direct { counted: true }));
         let refused = super::rules(&[somewhere], BuiltInProxy::Direct, &addresses).unwrap_err();

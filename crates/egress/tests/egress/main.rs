@@ -1,0 +1,13 @@
+//! The proxy against real sockets: browsers, servers and upstream proxies on this machine's loopback.
+
+mod addresses;
+mod fake_upstream;
+mod forward;
+mod hostile;
+mod limits;
+mod meter;
+mod rules;
+mod support;
+mod tunnel;
+mod upstream;
+mod websocket;
