@@ -1,6 +1,7 @@
 //! One connection from the browser.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Bytes;
@@ -29,6 +30,8 @@ pub(crate) struct Browser {
     place: Arc<OwnedSemaphorePermit>,
     /// The connection to the world that the last answer came on.
     kept: Mutex<Option<Link>>,
+    /// Whether a request has come.
+    asked: AtomicBool,
 }
 
 impl Browser {
@@ -99,8 +102,13 @@ pub(crate) async fn serve(mut stream: TcpStream, shared: Arc<Shared>, place: Own
         shared: Arc::clone(&shared),
         place: Arc::new(place),
         kept: Mutex::new(None),
+        asked: AtomicBool::new(false),
     });
-    let service = service_fn(move |request| Box::pin(Arc::clone(&browser).answer(request)));
+    let served = Arc::clone(&browser);
+    let service = service_fn(move |request| {
+        served.asked.store(true, Ordering::Relaxed);
+        Box::pin(Arc::clone(&served).answer(request))
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.head_timeout)
@@ -110,12 +118,14 @@ pub(crate) async fn serve(mut stream: TcpStream, shared: Arc<Shared>, place: Own
         .serve_connection(TokioIo::new(SmallReads(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    // How it ended is the browser's business.
-    let _ = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shared.slots.wanted() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    loop {
+        tokio::select! {
+            // How it ended is the browser's business.
+            _ = connection.as_mut() => return,
+            // Before its first request it does not rest: hyper would close it under the head that is on its way.
+            () = shared.slots.wanted() => if browser.asked.load(Ordering::Relaxed) {
+                connection.as_mut().graceful_shutdown();
+            },
         }
-    };
+    }
 }

@@ -1,6 +1,8 @@
 //! How much one browser can make its proxy hold, whatever it does. The proxy runs on a thread of its own, and the allocator
 //! counts what that thread holds; clients and servers are on the test's.
 
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, but not their helpers")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::pending;
@@ -14,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use wharf_egress::{AddressPolicy, Egress, Options, PrivateAddresses, Rules};
 
 struct Counting;
@@ -157,15 +159,15 @@ async fn push(address: SocketAddr, head: String, stuck: Arc<AtomicUsize>) {
     }
     drop(head);
     let quiet = Duration::from_millis(200);
-    while whole {
-        match tokio::time::timeout(quiet, stream.write_all(&[0; 16_384])).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(_) => break,
+    if whole {
+        while let Ok(written) = timeout(quiet, stream.write_all(&[0; 16_384])).await {
+            if written.is_err() {
+                return;
+            }
         }
-    }
-    if !whole {
-        sleep(quiet).await;
+    } else {
+        // Until the proxy has read it.
+        sleep(10 * quiet).await;
     }
     stuck.fetch_add(1, Ordering::Relaxed);
     let _stream = stream;

@@ -187,7 +187,7 @@ async fn a_browser_that_leaves_takes_the_other_socket_with_it() {
 async fn a_world_that_takes_nothing_is_given_up() {
     let origin = Server::start(|stream| async move {
         let _stream = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     let options = Options {

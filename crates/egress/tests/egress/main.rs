@@ -1,5 +1,7 @@
 //! The proxy against real sockets: browsers, servers and upstream proxies on this machine's loopback.
 
+#![expect(clippy::unwrap_used, reason = "the lint knows tests, but not their helpers")]
+
 mod addresses;
 mod fake_upstream;
 mod forward;

@@ -136,7 +136,7 @@ async fn a_half_closed_tunnel_waits_for_the_other_half_but_not_forever() {
     let silent = Server::start(|mut stream| async move {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes).await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     let options = Options {
