@@ -1,19 +1,37 @@
 //! Launches browsers one after another and prints how long each step took.
 //!
-//! `launch [--runs N]` measures; `launch --hold FOLDER` starts one browser with its profile below
+//! `launch [--runs N]` measures, outside of jails and in them in turn; `launch --hold FOLDER` starts one browser with its profile below
 //! FOLDER, prints its process id, number of processes and bytes of memory, and waits to be killed.
 #![expect(clippy::print_stdout, reason = "a measuring program prints its result")]
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wharf_chrome::{
-    Browser, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Sample, find_browser,
+    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Sample,
+    find_browser,
 };
 
 type Failure = Box<dyn std::error::Error>;
 
+const JAIL_INIT: &str = "jail-init";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == JAIL_INIT) {
+        return wharf_chrome::init(arguments);
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn run() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| {
         let position = arguments.iter().position(|argument| argument == name)?;
@@ -25,10 +43,18 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-fn launcher(profiles: ProfileRoot) -> Result<Launcher, Failure> {
+/// This program is the first process of its own jails as well.
+fn jail() -> Result<Isolation, Failure> {
+    Ok(Isolation::Jail(InitProgram {
+        path: std::env::current_exe()?,
+        arguments: vec![JAIL_INIT.to_owned()],
+    }))
+}
+
+fn launcher(isolation: Isolation, profiles: ProfileRoot) -> Result<Launcher, Failure> {
     let options = LauncherOptions {
         binary: find_browser(None)?,
-        isolation: Isolation::Process,
+        isolation,
         profiles,
         user: "nobody".to_owned(),
     };
@@ -45,7 +71,7 @@ fn options(name: String) -> LaunchOptions {
 }
 
 async fn hold(folder: &Path) -> Result<(), Failure> {
-    let browser = launcher(ProfileRoot::at(folder)?)?
+    let browser = launcher(Isolation::Process, ProfileRoot::at(folder)?)?
         .launch(options("held".to_owned()))
         .await?;
     let sample = browser.sampler().sample().ok_or("the browser is gone")?;
@@ -55,26 +81,56 @@ async fn hold(folder: &Path) -> Result<(), Failure> {
 }
 
 async fn measure(runs: usize) -> Result<(), Failure> {
-    let launcher = launcher(ProfileRoot::choose(&std::env::temp_dir())?)?;
-    let [mut launch, mut sample, mut again, mut close] = [const { Vec::new() }; 4];
+    let profiles = || ProfileRoot::choose(&std::env::temp_dir());
+    let mut bare = Measured::of(launcher(Isolation::Process, profiles()?)?);
+    let mut jailed = Measured::of(launcher(jail()?, profiles()?)?);
     for run in 0..runs {
-        let started = Instant::now();
-        let browser = launcher.launch(options(format!("run-{run}"))).await?;
-        launch.push(started.elapsed());
-        let used = time(&mut sample, &browser).await?;
-        time(&mut again, &browser).await?;
-        println!("{} {used:?}", browser.version());
-        close.push(browser.close().await.took);
+        bare.run(run).await?;
+        jailed.run(run).await?;
     }
-    for (what, times) in [
-        ("launch", launch),
-        ("first sample", sample),
-        ("next sample", again),
-        ("close", close),
-    ] {
-        print_quantiles(what, times);
-    }
+    bare.print("outside of a jail");
+    jailed.print("in a jail");
     Ok(())
+}
+
+/// Launches of one kind, and how long each step took.
+struct Measured {
+    launcher: Launcher,
+    launch: Vec<Duration>,
+    sample: Vec<Duration>,
+    again: Vec<Duration>,
+    close: Vec<Duration>,
+}
+
+impl Measured {
+    fn of(launcher: Launcher) -> Measured {
+        Measured {
+            launcher,
+            launch: Vec::new(),
+            sample: Vec::new(),
+            again: Vec::new(),
+            close: Vec::new(),
+        }
+    }
+
+    async fn run(&mut self, run: usize) -> Result<(), Failure> {
+        let started = Instant::now();
+        let browser = self.launcher.launch(options(format!("run-{run}"))).await?;
+        self.launch.push(started.elapsed());
+        let used = time(&mut self.sample, &browser).await?;
+        time(&mut self.again, &browser).await?;
+        println!("{} {used:?}", browser.version());
+        self.close.push(browser.close().await.took);
+        Ok(())
+    }
+
+    fn print(self, kind: &str) {
+        println!("{kind}");
+        print_quantiles("launch", self.launch);
+        print_quantiles("first sample", self.sample);
+        print_quantiles("next sample", self.again);
+        print_quantiles("close", self.close);
+    }
 }
 
 async fn time(times: &mut Vec<Duration>, browser: &Browser) -> Result<Option<Sample>, Failure> {

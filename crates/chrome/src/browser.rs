@@ -7,6 +7,7 @@ use crate::process::BrowserExit;
 use crate::ready;
 use crate::running::{CloseReport, Ready, Running};
 use crate::sampler::Sampler;
+use rustix::process::Pid;
 use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -54,14 +55,13 @@ impl Browser {
         self.running.cdp()
     }
 
-    /// The process id of the browser's main process, for logs.
+    /// The id of the process that we have started, for logs: the browser, or what stands around it.
     pub fn pid(&self) -> u32 {
-        self.running
-            .family()
-            .leader()
-            .as_raw_nonzero()
-            .get()
-            .unsigned_abs()
+        self.leader().as_raw_nonzero().get().unsigned_abs()
+    }
+
+    pub(crate) fn leader(&self) -> Pid {
+        self.running.family().leader()
     }
 
     /// Becomes `Some` the moment the main process ends; its helpers are then killed and reaped at once. May be

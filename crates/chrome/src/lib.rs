@@ -25,6 +25,7 @@ mod running;
 mod sampler;
 mod spawner;
 mod stderr;
+mod walls;
 
 pub use account::AccountError;
 pub use binary::{BrowserBinary, BrowserNotFound, find_browser};
@@ -39,3 +40,4 @@ pub use process::{BrowserExit, become_subreaper};
 pub use profile::{ProfileError, ProfileRoot};
 pub use running::CloseReport;
 pub use sampler::{Sample, Sampler};
+pub use walls::Wall;

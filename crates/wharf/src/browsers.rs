@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use wharf_chrome::{BrowserBinary, InitProgram, Isolation, Launcher, LauncherOptions, ProfileRoot};
+use wharf_chrome::{
+    BrowserBinary, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Wall,
+};
 use wharf_domain::Region;
 use wharf_egress::PrivateAddresses;
 use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
@@ -15,6 +17,7 @@ use crate::egress::EgressArguments;
 /// The word that makes this program the first process of a jail.
 pub(crate) const JAIL_INIT: &str = "jail-init";
 
+const EXAMINED_WITHIN: Duration = Duration::from_secs(30);
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
 const MEMORY_PER_SESSION: u64 = 512 << 20;
 
@@ -80,6 +83,26 @@ impl BrowserArguments {
             self.egress.addresses(private)?,
             built_in,
         ))
+    }
+
+    /// Starts one browser, and looks at what stands around it.
+    pub(crate) async fn examine(
+        &self,
+        binary: BrowserBinary,
+        profiles: &Path,
+    ) -> anyhow::Result<(String, Vec<Wall>)> {
+        let launcher = self.launcher(binary, profiles)?;
+        launcher.check().await?;
+        let options = LaunchOptions {
+            name: "doctor".to_owned(),
+            viewport: None,
+            ignore_certificate_errors: false,
+            deadline: EXAMINED_WITHIN,
+        };
+        let browser = launcher.launch(options).await?;
+        let seen = (browser.version().to_owned(), browser.walls());
+        browser.close().await;
+        Ok(seen)
     }
 
     fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {

@@ -5,6 +5,7 @@ mod browsers;
 mod connect;
 mod control_plane;
 mod data_dir;
+mod doctor;
 mod durations;
 mod egress;
 mod gateway;
@@ -53,6 +54,8 @@ enum Role {
     Worker(worker::WorkerRole),
     /// Make a fleet's key pair, or show its public half.
     KeyPair(key_pair::KeyPair),
+    /// Say which walls stand between a page and this machine.
+    Doctor(doctor::Doctor),
     /// Bring a database up to date.
     Migrate(migrate::Migrate),
     /// Make and list projects.
@@ -95,6 +98,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Role::Gateway(gateway) => gateway.run().await,
             Role::Worker(worker) => worker.run().await,
             Role::KeyPair(pair) => pair.run(),
+            Role::Doctor(doctor) => doctor.run().await,
             Role::Migrate(migrate) => migrate.run().await,
             Role::Project(project) => project.run().await,
             Role::Key(key) => key.run().await,

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wharf_chrome::{Browser, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, find_browser};
+use wharf_chrome::{
+    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, find_browser,
+};
 
 use crate::figure::{Comparison, Figure, Unit};
 use crate::samples::Samples;
@@ -17,6 +19,9 @@ const WARM_UPS: usize = 3;
 /// The user that `wharf up` runs browsers as, when it is root's.
 const BROWSER_USER: &str = "nobody";
 
+/// The word that makes `wharf` the first process of a jail.
+const JAIL_INIT: &str = "jail-init";
+
 /// Starts browsers as Wharf's worker does: same binary, flags, sandbox, user and place for profiles.
 #[derive(Debug)]
 pub struct Bare {
@@ -25,11 +30,24 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// With profiles below `disk`, should there be no room for them in memory.
-    pub fn new(disk: &Path) -> anyhow::Result<Bare> {
+    /// In jails, whose first process is this Wharf's.
+    pub fn jailed(disk: &Path, wharf: &Path) -> anyhow::Result<Bare> {
+        let init = InitProgram {
+            path: wharf.to_owned(),
+            arguments: vec![JAIL_INIT.to_owned()],
+        };
+        Bare::behind(Isolation::Jail(init), disk)
+    }
+
+    /// Outside of jails, so that anybody on this machine can connect to them.
+    pub fn reachable(disk: &Path) -> anyhow::Result<Bare> {
+        Bare::behind(Isolation::Process, disk)
+    }
+
+    fn behind(isolation: Isolation, disk: &Path) -> anyhow::Result<Bare> {
         let launcher = Launcher::new(LauncherOptions {
             binary: find_browser(None)?,
-            isolation: Isolation::Process,
+            isolation,
             profiles: ProfileRoot::choose(disk)?,
             user: BROWSER_USER.to_owned(),
         })?;

@@ -86,7 +86,7 @@ pub async fn run(form: Form, wharf: Option<PathBuf>, json: &Path) -> anyhow::Res
     let machine = Machine::look().await?;
     // The limit of a launch is a launch, so here every session starts a browser.
     let cold = Wharf::start(&binary, 0).await?;
-    let measured = until(&mut stop, measure(&cold, form)).await;
+    let measured = until(&mut stop, measure(&cold, &binary, form)).await;
     let Some(Findings { browser, mut figures }) = ended(cold, measured).await? else {
         return Ok(Outcome::Interrupted);
     };
@@ -131,13 +131,14 @@ async fn ended<T>(wharf: Wharf, measured: anyhow::Result<Option<T>>) -> anyhow::
     Ok(measured)
 }
 
-async fn measure(wharf: &Wharf, form: Form) -> anyhow::Result<Findings> {
-    let mut bare = Bare::new(&wharf.scratch_folder())?;
-    let browser = bare.launch().await?;
+async fn measure(wharf: &Wharf, binary: &Path, form: Form) -> anyhow::Result<Findings> {
+    let mut jailed = Bare::jailed(&wharf.scratch_folder(), binary)?;
+    let browser = jailed.launch().await?;
     let version = browser.version().to_owned();
     browser.close().await;
     progress("launches");
-    let mut figures = launch::measure(wharf, &mut bare, form.launches()).await?;
+    let mut figures = launch::measure(wharf, &mut jailed, form.launches()).await?;
+    let mut bare = Bare::reachable(&wharf.scratch_folder())?;
     progress("round trips");
     figures.extend(wire::measure(wharf, &mut bare, form.effort()).await?);
     Ok(Findings {

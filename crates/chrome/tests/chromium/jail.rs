@@ -331,3 +331,25 @@ async fn a_jail_given_up_while_it_is_built_leaves_nothing() {
         assert_nothing_left(&lab);
     }
 }
+
+#[tokio::test]
+async fn the_walls_that_stand_are_told_from_those_that_do_not() {
+    let (jailed, bare) = (Lab::jailed(), Lab::new());
+    for (lab, expected) in [
+        (
+            &jailed,
+            ["namespaces", "network", "files", "rights", "system calls"].as_slice(),
+        ),
+        (&bare, &["rights", "system calls"]),
+    ] {
+        let browser = lab.launch().await;
+        let walls = browser.walls();
+        let standing: Vec<&str> = walls
+            .iter()
+            .filter(|wall| wall.stands)
+            .map(|wall| wall.name)
+            .collect();
+        assert_eq!(standing, expected, "{walls:?}");
+        browser.close().await;
+    }
+}

@@ -3,6 +3,7 @@
 mod administration;
 mod bad_input;
 mod chromium_warm;
+mod doctor;
 mod embedded;
 mod fleet;
 mod lifecycle;
