@@ -77,7 +77,7 @@ async fn bare(upgrade: OnUpgrade) -> Option<(TcpStream, Bytes)> {
         .ok()?
         .downcast::<TokioIo<SmallReads<TcpStream>>>()
         .ok()?;
-    Some((parts.io.into_inner().0, parts.read_buf))
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// Answers the requests of one connection until it ends or becomes a tunnel.
@@ -115,7 +115,7 @@ pub(crate) async fn serve(mut stream: TcpStream, shared: Arc<Shared>, place: Own
         .max_buf_size(options.head_bytes)
         .preserve_header_case(true)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(SmallReads(stream)), service)
+        .serve_connection(TokioIo::new(SmallReads::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     loop {

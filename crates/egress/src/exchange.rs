@@ -131,7 +131,7 @@ impl Browser {
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .ignore_invalid_headers_in_responses(true)
-            .handshake(TokioIo::new(SmallReads(world)));
+            .handshake(TokioIo::new(SmallReads::new(world)));
         let (sender, connection) = handshake.await.map_err(|_| Failure::Closed)?;
         let connection = connection.with_upgrades();
         let task = self.shared.tasks.spawn(async move {
@@ -164,7 +164,7 @@ impl Browser {
             let upgraded = world.await.ok()?;
             drop(link);
             let parts = upgraded.downcast::<TokioIo<SmallReads<World>>>().ok()?;
-            Some((parts.io.into_inner().0, parts.read_buf))
+            Some((parts.io.into_inner().into_inner(), parts.read_buf))
         };
         self.carry(browser, ends);
     }

@@ -10,7 +10,7 @@ use crate::trust::Trust;
 /// The limits of one [`crate::Egress`], and what it works with.
 ///
 /// The defaults suit a browser, which has 32 connections to a proxy for each of its contexts, and keep what the proxy holds
-/// below 4 MiB: about 2 KiB for a tunnel, 60 KiB for an exchange of which neither side takes anything, and 85 KiB for the
+/// below 4 MiB: about 5 KiB for a tunnel, 60 KiB for an exchange of which neither side takes anything, and 70 KiB for the
 /// longest head.
 #[derive(Clone)]
 pub struct Options {
@@ -28,6 +28,7 @@ pub struct Options {
     /// The same towards the world. By default the kernel decides, by how fast and far the receiver is.
     pub world_send_buffer: Option<usize>,
     /// The longest head of a request or an answer, in bytes; a longer request is told 431. At least 8 KiB.
+    /// The buffer doubles when less than 8 KiB of it is free, so that this default just fits in 64 KiB.
     pub head_bytes: usize,
     /// For the whole head of a request. Also how long a kept-alive connection may rest.
     pub head_timeout: Duration,
@@ -54,12 +55,12 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            connections: 512,
-            exchanges: 32,
+            connections: 320,
+            exchanges: 24,
             tunnel_bytes: 256 * 1024,
             browser_send_buffer: 256 * 1024,
             world_send_buffer: None,
-            head_bytes: 64 * 1024,
+            head_bytes: 56 * 1024,
             head_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             upstream_timeout: Duration::from_secs(30),

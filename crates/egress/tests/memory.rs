@@ -209,14 +209,14 @@ fn within_limit(what: &str, held: isize) {
 
 #[tokio::test]
 async fn endless_tunnels_that_nobody_reads() {
-    let held = most_held(&[(512, TUNNEL)], b"").await;
-    within_limit("512 tunnels stuck both ways", held);
+    let held = most_held(&[(320, TUNNEL)], b"").await;
+    within_limit("320 tunnels stuck both ways", held);
 }
 
 #[tokio::test]
 async fn endless_bodies_that_nobody_reads() {
-    let held = most_held(&[(32, UPLOAD)], DOWNLOAD).await;
-    within_limit("32 exchanges stuck both ways", held);
+    let held = most_held(&[(24, UPLOAD)], DOWNLOAD).await;
+    within_limit("24 exchanges stuck both ways", held);
 }
 
 #[tokio::test]
@@ -229,9 +229,9 @@ async fn two_thousand_connections_at_once() {
 
 #[tokio::test]
 async fn tunnels_and_heads_that_never_end() {
-    let head = format!("GET http://ORIGIN/ HTTP/1.1\r\na: {}", "b".repeat(60_000));
-    let held = most_held(&[(480, TUNNEL), (32, &head)], b"").await;
-    within_limit("480 tunnels stuck both ways and 32 heads that never end", held);
+    let head = format!("GET http://ORIGIN/ HTTP/1.1\r\na: {}", "b".repeat(57_000));
+    let held = most_held(&[(296, TUNNEL), (24, &head)], b"").await;
+    within_limit("296 tunnels stuck both ways and 24 heads that never end", held);
 }
 
 /// The figure is for every byte: a body that passes leaves nothing behind.

@@ -20,6 +20,7 @@ use crate::address::AddressPolicy;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::meter::RoadMeter;
+use crate::small_reads::SmallReads;
 use crate::world::{Counted, Dialler, World};
 
 impl Dialler {
@@ -73,14 +74,14 @@ impl Dialler {
         );
         let upgraded = opened.await.map_err(|_| ProbeError::TimedOut)??;
         let parts = upgraded
-            .downcast::<TokioIo<World>>()
+            .downcast::<TokioIo<SmallReads<World>>>()
             .map_err(|_| ProbeError::NotAProxy)?;
-        Ok((parts.io.into_inner(), parts.read_buf))
+        Ok((parts.io.into_inner().into_inner(), parts.read_buf))
     }
 }
 
 async fn open_tunnel(world: World, upstream: &Upstream, authority: &str) -> Result<Upgraded, ProbeError> {
-    let handshake = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(world)).await;
+    let handshake = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(SmallReads::new(world))).await;
     let (mut sender, connection) = handshake.map_err(|error| of_exchange(&error))?;
     let exchange = async {
         let response = sender.send_request(request(upstream, authority)?).await;
@@ -130,6 +131,10 @@ fn of_reach(failure: Failure) -> ProbeError {
 fn of_exchange(error: &hyper::Error) -> ProbeError {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
+        // A request that was still waiting is cancelled, because of what happened to the connection.
+        if let Some(cause) = inner.downcast_ref::<hyper::Error>() {
+            return of_exchange(cause);
+        }
         if let Some(io) = inner.downcast_ref::<io::Error>() {
             return ProbeError::Unreachable(io.to_string());
         }

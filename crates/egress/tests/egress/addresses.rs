@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use wharf_egress::{AddressPolicy, IpNet, Options, Resolve, Resolved, Rules};
 
-use crate::support::{Proxy, Server, open, proxy, proxy_with, reason, status};
+use crate::support::{Proxy, Server, head, open, proxy, proxy_with, reason, status};
 
 /// Every host here is this machine, its network, its cloud's metadata or nothing at all; some are no hosts.
 const CLOSED: [&str; 66] = [
@@ -195,16 +197,20 @@ fn only_127_0_0_2() -> Rules {
 
 /// A server at 127.0.0.2, and one that must not be seen at the same port of 127.0.0.1.
 async fn outside_and_inside() -> (Server, Server) {
-    let outside = Server::start_on("127.0.0.2:0", |mut stream| async move {
-        crate::support::head(&mut stream).await;
+    let (outside, inside) = loop {
+        let outside = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = outside.local_addr().unwrap().port();
+        // Somebody else may have this port there.
+        if let Ok(inside) = TcpListener::bind(("127.0.0.1", port)).await {
+            break (outside, inside);
+        }
+    };
+    let outside = Server::on(outside, |mut stream| async move {
+        head(&mut stream).await;
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, answer)
-            .await
-            .unwrap();
-    })
-    .await;
-    let inside = Server::start_on(&format!("127.0.0.1:{}", outside.port()), |_| async {}).await;
-    (outside, inside)
+        stream.write_all(answer).await.unwrap();
+    });
+    (outside, Server::on(inside, |_| async {}))
 }
 
 #[tokio::test]
