@@ -11,6 +11,7 @@ mod init;
 mod wire;
 
 pub(crate) use ambassador::{Ambassador, Hello};
+use arguments::LOCAL_TIME;
 pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
 pub use init::main as init;
 
@@ -74,6 +75,8 @@ pub(crate) struct Builder {
     /// Open, because the browser's user may not be able to reach its path.
     pub(crate) init: File,
     pub(crate) init_arguments: Vec<String>,
+    /// Of this machine; without one it is UTC.
+    pub(crate) time_zone: Option<PathBuf>,
 }
 
 impl Builder {
@@ -87,6 +90,7 @@ impl Builder {
             bubblewrap,
             init: File::open(&init.path).map_err(|source| JailError::Init(init.path, source))?,
             init_arguments: init.arguments,
+            time_zone: std::fs::read_link(LOCAL_TIME).ok(),
         })
     }
 }

@@ -213,6 +213,7 @@ impl Launcher {
             let jailed = jail::Jailed {
                 binary: &program,
                 folder: &folder,
+                time_zone: builder.time_zone.as_deref(),
                 init_arguments: &builder.init_arguments,
                 flags: &flags,
             };

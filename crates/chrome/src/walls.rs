@@ -8,7 +8,15 @@ use std::path::{Path, PathBuf};
 /// The namespaces of a jail.
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup"];
 /// What a browser has no business with. It sees none of them in a jail.
-const HIDDEN: [&str; 7] = ["home", "root", "var", "srv", "etc/passwd", "etc/shadow", "run"];
+const HIDDEN: [&str; 7] = [
+    "home",
+    "root",
+    "var/lib",
+    "srv",
+    "etc/passwd",
+    "etc/shadow",
+    "run",
+];
 
 /// Something that keeps a page from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]

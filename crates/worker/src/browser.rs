@@ -22,11 +22,13 @@ pub use chromium::Chromiums;
 pub use roads::BuiltInProxy;
 
 /// What was asked for cannot be had, here or on another worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Impossible {
     /// The options make no sense, or name something that does not work.
+    #[error("{0}")]
     Invalid(String),
     /// The operator does not offer it.
+    #[error("{0}")]
     NotOffered(String),
 }
 

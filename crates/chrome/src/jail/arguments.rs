@@ -16,18 +16,23 @@ const TMP_SIZE: u64 = 256 << 20;
 /// Bytes of /dev/shm, through which Chromium's processes exchange what they draw.
 const SHARED_MEMORY_SIZE: u64 = 1 << 30;
 
-/// What of `/etc` a browser needs: how fonts are chosen, where libraries lie, whom to trust, what time it is, and the
+/// What a browser needs beside programs: how fonts are chosen, where libraries lie, whom to trust, and the
 /// operator's own policies. No users, no names of machines.
-const ETC: [&str; 8] = [
+const SETTINGS: [&str; 8] = [
     "/etc/alternatives",
     "/etc/chromium",
     "/etc/fonts",
     "/etc/ld.so.cache",
-    "/etc/localtime",
     "/etc/opt/chrome",
     "/etc/pki",
     "/etc/ssl/certs",
+    // Without it every browser reads every font once.
+    "/var/cache/fontconfig",
 ];
+
+/// Names the time zone by what it links to. Without that name Chromium compares the file with those of every zone: a launch
+/// took 20 of 300 ms longer with a file, and 45 with nothing.
+pub(crate) const LOCAL_TIME: &str = "/etc/localtime";
 
 /// What one jail is built for.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub(crate) struct Jailed<'a> {
     pub(crate) binary: &'a Path,
     /// Its working directory and home: the one place that it may write to, besides /tmp.
     pub(crate) folder: &'a Path,
+    /// What [`LOCAL_TIME`] links to.
+    pub(crate) time_zone: Option<&'a Path>,
     /// What comes between the program on descriptor 1 and the browser.
     pub(crate) init_arguments: &'a [String],
     /// The browser's own.
@@ -77,8 +84,12 @@ fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
     ] {
         line.add(["--symlink", target, link]);
     }
-    for path in ETC {
+    for path in SETTINGS {
         line.add(["--ro-bind-try", path, path]);
+    }
+    if let Some(zone) = jailed.time_zone {
+        line.add(["--symlink"]);
+        line.0.extend([zone.into(), LOCAL_TIME.into()]);
     }
     line.add(["--proc", "/proc", "--dev", "/dev"]);
     line.tmpfs(SHARED_MEMORY_SIZE, Path::new("/dev/shm"));
@@ -119,6 +130,7 @@ mod tests {
         let jailed = Jailed {
             binary: Path::new(binary),
             folder: Path::new("/wharf-1/session-1"),
+            time_zone: Some(Path::new("/usr/share/zoneinfo/UTC")),
             init_arguments: &["jail-init".to_owned()],
             flags: &["--headless=new".to_owned()],
         };
@@ -132,8 +144,18 @@ mod tests {
         let bound = line.windows(2).filter(|pair| pair[0].contains("bind"));
         for pair in bound {
             assert!(pair[0].starts_with("--ro-bind"), "{pair:?}");
-            assert!(pair[1] == "/usr" || ETC.contains(&pair[1].as_str()), "{pair:?}");
+            assert!(
+                pair[1] == "/usr" || SETTINGS.contains(&pair[1].as_str()),
+                "{pair:?}"
+            );
         }
+    }
+
+    #[test]
+    fn the_time_zone_has_its_name() {
+        let line = line("/usr/lib/chromium/chromium");
+        let named = ["--symlink", "/usr/share/zoneinfo/UTC", "/etc/localtime"];
+        assert!(line.windows(3).any(|words| words == named), "{line:?}");
     }
 
     #[test]

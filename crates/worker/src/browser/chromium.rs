@@ -95,7 +95,7 @@ impl Browsers for Chromiums {
         let chromiums = self.clone();
         Box::pin(async move {
             // Vetted before; what has changed since is a launch that failed.
-            let rules = rules.map_err(|impossible| format!("{impossible:?}"))?;
+            let rules = rules.map_err(|impossible| impossible.to_string())?;
             Ok(Box::new(chromiums.start(options, rules).await?) as Box<dyn Browser>)
         })
     }
@@ -182,7 +182,7 @@ impl Spare for Chromium {
             })?;
             if let Some(egress) = &self.egress {
                 let rules = self.outside.rules(&wishes.proxies);
-                egress.set_rules(rules.map_err(|impossible| Unfit::Refused(format!("{impossible:?}")))?);
+                egress.set_rules(rules.map_err(|impossible| Unfit::Refused(impossible.to_string()))?);
             }
             Ok(())
         })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use wharf_egress::{AddressPolicy, Credentials, Options, Pattern, Road, Route, Rules, Upstream};
 use wharf_protocol::{ProxyRoad, ProxyRule};
 
@@ -9,6 +10,9 @@ use super::Impossible;
 
 /// A host that an upstream proxy is asked for, to see whether it takes us. That it cannot be reached is not its fault.
 const PROBE_TARGET: &str = "example.com:443";
+
+/// Each rule's pattern may take 128 KiB while the session lasts.
+const MOST_RULES: usize = 20;
 
 /// What the operator offers to sessions that ask for a proxy without naming one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,12 @@ pub(super) fn rules(
     built_in: BuiltInProxy,
     addresses: &AddressPolicy,
 ) -> Result<Rules, Impossible> {
+    if proxies.len() > MOST_RULES {
+        return Err(Impossible::Invalid(format!(
+            "body/proxies: {} rules are more than {MOST_RULES}; join patterns with |",
+            proxies.len()
+        )));
+    }
     let routes = proxies
         .iter()
         .enumerate()
@@ -42,17 +52,20 @@ pub(super) fn rules(
 /// Asks every upstream proxy for a tunnel: a session is not promised one that does not answer.
 ///
 /// # Errors
-/// The first that does not, with its rule's number.
+/// One that does not, with its rule's number.
 pub(super) async fn probe(rules: &Rules) -> Result<(), Impossible> {
     let options = Options::default();
-    for (number, route) in rules.routes.iter().enumerate() {
-        if let Road::Upstream(upstream) = &route.road {
-            let probed = upstream.probe(PROBE_TARGET, &rules.addresses, &options).await;
-            probed
-                .map_err(|error| invalid(number, &format!("the proxy {upstream} cannot be used: {error}")))?;
+    let probes = rules.routes.iter().enumerate().map(|(number, route)| {
+        let options = &options;
+        async move {
+            let Road::Upstream(upstream) = &route.road else {
+                return Ok(());
+            };
+            let probed = upstream.probe(PROBE_TARGET, &rules.addresses, options).await;
+            probed.map_err(|error| invalid(number, &format!("the proxy {upstream} cannot be used: {error}")))
         }
-    }
-    Ok(())
+    });
+    try_join_all(probes).await.map(drop)
 }
 
 fn route(number: usize, rule: &ProxyRule, built_in: BuiltInProxy) -> Result<Route, Impossible> {
@@ -189,6 +202,21 @@ mod tests {
         assert!(matches!(direct.routes[0].road, Road::Direct { counted: true }));
         let refused = super::rules(&[somewhere], BuiltInProxy::Direct, &addresses).unwrap_err();
         assert!(matches!(refused, Impossible::NotOffered(_)));
+    }
+
+    #[test]
+    fn there_may_be_twenty_rules() {
+        let addresses = AddressPolicy::default();
+        let rules = |count| {
+            super::rules(
+                &vec![rule(ProxyRoad::Direct); count],
+                BuiltInProxy::None,
+                &addresses,
+            )
+        };
+        assert_eq!(rules(MOST_RULES).unwrap().routes.len(), MOST_RULES);
+        let refused = rules(MOST_RULES + 1).unwrap_err().to_string();
+        assert!(refused.contains("21") && refused.contains("20"), "{refused}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 use wharf_domain::{EndReason, Millis};
 use wharf_protocol::{LaunchReply, LaunchRequest};
 
@@ -16,7 +16,7 @@ use super::clients::{Count, Departure};
 use super::end::{self, Event};
 use super::{LaunchFailure, Session};
 use crate::agent::Agent;
-use crate::browser::{Browser, Exit, Impossible, Meter};
+use crate::browser::{Browser, Exit, Meter};
 use crate::metric;
 use crate::rules::{SessionRules, after};
 
@@ -130,9 +130,12 @@ async fn vetted_launch(
     request: &LaunchRequest,
     within: Duration,
 ) -> Result<Box<dyn Browser>, LaunchFailure> {
-    let vetted = agent.browsers.vet(&request.browser).await;
-    vetted.map_err(LaunchFailure::Impossible)?;
-    let launched = agent.browsers.launch(request, within).await;
+    let deadline = Instant::now() + within;
+    let vetted = timeout_at(deadline, agent.browsers.vet(&request.browser)).await;
+    let late = |_| LaunchFailure::Failed("what was asked for could not be tried out in time".to_owned());
+    vetted.map_err(late)?.map_err(LaunchFailure::Impossible)?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let launched = agent.browsers.launch(request, left).await;
     launched.map_err(LaunchFailure::Failed)
 }
 
@@ -271,9 +274,7 @@ fn log_end(session: &Session, reason: EndReason) {
         .and_then(|launched| launched.as_ref().err().cloned());
     let why = match failure {
         Some(LaunchFailure::Failed(error)) => format!(": {error}"),
-        Some(LaunchFailure::Impossible(Impossible::Invalid(error) | Impossible::NotOffered(error))) => {
-            format!(": {error}")
-        }
+        Some(LaunchFailure::Impossible(error)) => format!(": {error}"),
         _ => String::new(),
     };
     tracing::info!(
