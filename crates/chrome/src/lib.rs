@@ -4,7 +4,7 @@
 //! DevTools address is known, it holds exactly one page in its default context, and the page has the asked
 //! size. Nothing here knows of sessions or tenants.
 //!
-//! Linux only: process groups, pidfds and `/proc` are what "every trace" rests on.
+//! Linux only: namespaces are what a jail is made of, and process groups, pidfds and `/proc` are what "every trace" rests on.
 
 mod abandoned;
 mod account;
