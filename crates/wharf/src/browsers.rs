@@ -128,6 +128,11 @@ impl BrowserArguments {
         self.isolation == IsolationLevel::None
     }
 
+    /// Whether browsers are in jails.
+    pub(crate) fn jailed(&self) -> bool {
+        self.isolation == IsolationLevel::Jail
+    }
+
     /// The regions to serve.
     pub(crate) fn regions(&self) -> Vec<Region> {
         match self.regions.as_slice() {

@@ -27,6 +27,7 @@ use crate::data_dir::DataDir;
 use crate::durations::{ControlDurations, SessionDurations};
 use crate::serve::{self, StopSignals};
 use crate::{control_plane, role};
+use banner::Pages;
 use database::LocalDatabase;
 use local_workers::LocalWorkers;
 use running::Everything;
@@ -104,7 +105,7 @@ impl Up {
 
         let base_url = base_url.as_str().trim_end_matches('/');
         let env = data_dir.publish_env(base_url, project, &key)?;
-        banner::print(base_url, project, &key, &env, self.browsers.unprotected());
+        banner::print(base_url, project, &key, &env, self.pages());
         Ok(Everything {
             worker,
             gateway,
@@ -113,6 +114,19 @@ impl Up {
             control,
             database,
         })
+    }
+
+    fn pages(&self) -> Pages {
+        match (
+            self.browsers.unprotected(),
+            self.browsers.jailed(),
+            self.egress_deny_private,
+        ) {
+            (true, ..) => Pages::Unprotected,
+            (false, false, _) => Pages::Unjailed,
+            (false, true, false) => Pages::Private,
+            (false, true, true) => Pages::Public,
+        }
     }
 
     async fn start_worker(

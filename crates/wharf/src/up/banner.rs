@@ -7,17 +7,40 @@ use wharf_domain::{ApiKey, ProjectId};
 
 const UNPROTECTED: &str = "\n\x1b[1;31mBrowsers run without any sandbox (--isolation none): open only pages that you trust.\x1b[0m\n";
 
+const PUBLIC: &str = "Pages reach public addresses only.";
+const PRIVATE: &str = "Pages reach this machine's localhost and private networks as well; --egress-deny-private keeps them out.";
+const UNJAILED: &str =
+    "Pages reach whatever this machine reaches, its loopback included: browsers have no jail.";
+
+/// What pages reach, and what stands around them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pages {
+    /// In a jail, with public addresses only.
+    Public,
+    /// In a jail, with private addresses too.
+    Private,
+    /// Without a jail.
+    Unjailed,
+    /// Without anything.
+    Unprotected,
+}
+
 /// Prints it to standard output; log lines go to standard error. Nobody may be listening there any more, which is no
 /// reason to stop.
-pub(super) fn print(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path, unprotected: bool) {
-    let warning = if unprotected { UNPROTECTED } else { "" };
-    let text = text(base_url, project, key, env);
+pub(super) fn print(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path, pages: Pages) {
+    let (reach, warning) = match pages {
+        Pages::Public => (PUBLIC, ""),
+        Pages::Private => (PRIVATE, ""),
+        Pages::Unjailed => (UNJAILED, ""),
+        Pages::Unprotected => (UNJAILED, UNPROTECTED),
+    };
+    let text = text(base_url, project, key, env, reach);
     if let Err(error) = writeln!(std::io::stdout(), "{text}{warning}") {
         tracing::warn!(%error, "standard output is closed; the address and the key are in {}", env.display());
     }
 }
 
-fn text(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path) -> String {
+fn text(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path, reach: &str) -> String {
     let key = key.expose();
     format!(
         r#"
@@ -45,7 +68,7 @@ Node (npm install @browserbasehq/sdk puppeteer-core, in a .mjs file)
   const browser = await puppeteer.connect({{ browserWSEndpoint: session.connectUrl }});
   console.log(await browser.version(), await browser.close());
 
-Pages reach whatever this machine reaches, its loopback included: sessions have no network of their own yet.
+{reach}
 Ctrl-C stops it; keys and data stay.
 "#,
         env = env.display()
