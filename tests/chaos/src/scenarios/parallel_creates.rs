@@ -72,15 +72,19 @@ async fn round(clients: &[ApiClient], outcome: &mut Outcome) -> anyhow::Result<V
         .map(|index| clients[index % clients.len()].call(Method::POST, "/v1/sessions", Some(&body)))
         .collect();
     outcome.creates += CREATES;
-    let mut ids = Vec::new();
+    let (mut ids, mut turned_away) = (Vec::new(), 0_usize);
     while let Some(answer) = answers.next().await {
         let answer = answer?;
         match answer.status {
             201 => ids.push(answer.text("id").to_owned()),
             429 if answer.headers.contains_key("retry-after") => {}
+            // All wait for one row; who waits longer for a connection than a caller should is told to come back.
+            503 if answer.headers.contains_key("retry-after") => turned_away += 1,
             other => outcome.violation(format!("a create was answered with {other}: {}", answer.body)),
         }
     }
+    let told = "creates told to come back, for want of a connection";
+    outcome.told(told, turned_away.to_string(), CREATES);
     outcome.sessions += ids.len();
     Ok(ids)
 }
