@@ -14,12 +14,9 @@ use wharf_chrome::{
 
 type Failure = Box<dyn std::error::Error>;
 
-const JAIL_INIT: &str = "jail-init";
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == JAIL_INIT) {
-        return wharf_chrome::init(arguments);
+    if let Some(code) = wharf_chrome::init_if_asked() {
+        return code;
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,14 +38,6 @@ async fn run() -> Result<(), Failure> {
         Some(folder) => hold(Path::new(&folder)).await,
         None => measure(value("--runs").as_deref().unwrap_or("20").parse()?).await,
     }
-}
-
-/// This program is the first process of its own jails as well.
-fn jail() -> Result<Isolation, Failure> {
-    Ok(Isolation::Jail(InitProgram {
-        path: std::env::current_exe()?,
-        arguments: vec![JAIL_INIT.to_owned()],
-    }))
 }
 
 fn launcher(isolation: Isolation, profiles: ProfileRoot) -> Result<Launcher, Failure> {
@@ -83,7 +72,7 @@ async fn hold(folder: &Path) -> Result<(), Failure> {
 async fn measure(runs: usize) -> Result<(), Failure> {
     let profiles = || ProfileRoot::choose(&std::env::temp_dir());
     let mut bare = Measured::of(launcher(Isolation::Process, profiles()?)?);
-    let mut jailed = Measured::of(launcher(jail()?, profiles()?)?);
+    let mut jailed = Measured::of(launcher(Isolation::Jail(InitProgram::own()?), profiles()?)?);
     for run in 0..runs {
         bare.run(run).await?;
         jailed.run(run).await?;

@@ -13,7 +13,6 @@ mod wire;
 pub(crate) use ambassador::{Ambassador, Hello};
 use arguments::LOCAL_TIME;
 pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
-pub use init::main as init;
 
 use crate::error::{hint, last_words};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -21,16 +20,38 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const BUBBLEWRAP: &str = "bwrap";
 
-/// The program that is started inside each jail as its first process.
+/// The first argument of a program that is to be the first process of a jail.
+const INIT: &str = "jail-init";
+
+/// The program that is started inside each jail as its first process: one whose `main` begins with [`init_if_asked`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InitProgram {
-    /// An executable whose `main` hands its remaining arguments to [`init`]: our own, usually.
-    pub path: PathBuf,
-    /// What makes it do so, before the arguments that we add.
-    pub arguments: Vec<String>,
+pub struct InitProgram(PathBuf);
+
+impl InitProgram {
+    /// This program.
+    pub fn at(path: impl Into<PathBuf>) -> InitProgram {
+        InitProgram(path.into())
+    }
+
+    /// The running program.
+    ///
+    /// # Errors
+    /// The system does not say which that is.
+    pub fn own() -> std::io::Result<InitProgram> {
+        std::env::current_exe().map(InitProgram)
+    }
+}
+
+/// Is the first process of a jail, if this program was started as one; its exit code is then the browser's. To be called
+/// before the arguments are parsed: behind ours are a browser's.
+pub fn init_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let asked = arguments.next().is_some_and(|first| first == INIT);
+    asked.then(|| init::main(arguments))
 }
 
 /// A machine without what a jail is built of.
@@ -74,7 +95,6 @@ pub(crate) struct Builder {
     pub(crate) bubblewrap: PathBuf,
     /// Open, because the browser's user may not be able to reach its path.
     pub(crate) init: File,
-    pub(crate) init_arguments: Vec<String>,
     /// Of this machine; without one it is UTC.
     pub(crate) time_zone: Option<PathBuf>,
 }
@@ -88,8 +108,7 @@ impl Builder {
             .ok_or(JailError::NoBubblewrap)?;
         Ok(Builder {
             bubblewrap,
-            init: File::open(&init.path).map_err(|source| JailError::Init(init.path, source))?,
-            init_arguments: init.arguments,
+            init: File::open(&init.0).map_err(|source| JailError::Init(init.0, source))?,
             time_zone: std::fs::read_link(LOCAL_TIME).ok(),
         })
     }

@@ -55,7 +55,7 @@ enum Walls {
     Process { sandbox: bool },
 }
 
-/// Starts browsers. One per process.
+/// Starts browsers.
 #[derive(Debug)]
 pub struct Launcher {
     binary: BrowserBinary,
@@ -214,7 +214,6 @@ impl Launcher {
                 binary: &program,
                 folder: &folder,
                 time_zone: builder.time_zone.as_deref(),
-                init_arguments: &builder.init_arguments,
                 flags: &flags,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)

@@ -34,7 +34,7 @@ pub use cdp::{CdpError, CdpEvent, CdpPipe};
 pub use devtools::Devtools;
 pub use error::{LaunchError, LauncherError};
 pub use flags::{Isolation, Viewport};
-pub use jail::{InitProgram, JailError, init};
+pub use jail::{InitProgram, JailError, init_if_asked};
 pub use launcher::{LaunchOptions, Launcher, LauncherOptions};
 pub use process::{BrowserExit, become_subreaper};
 pub use profile::{ProfileError, ProfileRoot};

@@ -35,6 +35,26 @@ pub(crate) fn pss(pid: Pid) -> std::io::Result<u64> {
     parse_pss(&text).ok_or_else(|| std::io::Error::from(ErrorKind::InvalidData))
 }
 
+/// A field of `/proc/<pid>/status`.
+pub(crate) fn status(pid: Pid, field: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.map(|value| value.trim().to_owned())
+}
+
+/// The words of a command line, each ended by a zero byte. Empty for a process that is gone.
+pub(crate) fn command_line(pid: Pid) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+/// Which namespace of this kind a process is in: a process id, or `self`. `None` where we may not look.
+pub(crate) fn namespace(process: &str, kind: &str) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok()
+}
+
 /// Where a process works; `None` for a dead one, and for one that is not ours to look at.
 pub(crate) fn working_directory(pid: Pid) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()

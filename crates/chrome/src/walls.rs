@@ -3,7 +3,7 @@
 use crate::browser::Browser;
 use crate::procfs;
 use rustix::process::Pid;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The namespaces of a jail.
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup"];
@@ -52,8 +52,10 @@ impl Browser {
 
 fn namespaces(inside: &[Pid]) -> Wall {
     let shared = NAMESPACES.into_iter().filter(|kind| {
-        let ours = namespace(Path::new("/proc/self"), kind);
-        inside.iter().any(|&pid| namespace(&folder(pid), kind) == ours)
+        let ours = procfs::namespace("self", kind);
+        inside
+            .iter()
+            .any(|&pid| procfs::namespace(&pid.to_string(), kind) == ours)
     });
     let shared: Vec<&str> = shared.collect();
     Wall {
@@ -97,8 +99,9 @@ fn files(main: Pid) -> Wall {
 
 fn rights(inside: &[Pid]) -> Wall {
     let may = |&pid: &Pid| {
-        let user = status(pid, "Uid").is_none_or(|users| users.split_whitespace().any(|user| user == "0"));
-        user || status(pid, "NoNewPrivs").as_deref() != Some("1")
+        let user =
+            procfs::status(pid, "Uid").is_none_or(|users| users.split_whitespace().any(|user| user == "0"));
+        user || procfs::status(pid, "NoNewPrivs").as_deref() != Some("1")
     };
     let mighty = inside.iter().filter(|&pid| may(pid)).count();
     Wall {
@@ -112,7 +115,7 @@ fn system_calls(inside: &[Pid]) -> Wall {
     let renderers: Vec<Pid> = inside.iter().copied().filter(|&pid| is_renderer(pid)).collect();
     let filtered = renderers
         .iter()
-        .filter(|&&pid| status(pid, "Seccomp").as_deref() == Some("2"));
+        .filter(|&&pid| procfs::status(pid, "Seccomp").as_deref() == Some("2"));
     let filtered = filtered.count();
     Wall {
         name: "system calls",
@@ -134,30 +137,13 @@ fn folder(pid: Pid) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-fn namespace(process: &Path, kind: &str) -> Option<PathBuf> {
-    std::fs::read_link(process.join("ns").join(kind)).ok()
-}
-
-fn status(pid: Pid, field: &str) -> Option<String> {
-    let text = std::fs::read_to_string(folder(pid).join("status")).ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.map(|value| value.trim().to_owned())
-}
-
-fn command(pid: Pid) -> String {
-    let line = std::fs::read(folder(pid).join("cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).into_owned()
-}
-
 fn is_renderer(pid: Pid) -> bool {
-    command(pid).contains("--type=renderer")
+    procfs::command_line(pid).contains("--type=renderer")
 }
 
 /// The browser itself: its executable begins the line that bubblewrap and our first process have at the end of theirs.
 fn is_browser(pid: Pid) -> bool {
-    let line = command(pid);
+    let line = procfs::command_line(pid);
     let first = line.split('\0').next().unwrap_or_default();
     line.contains("--user-data-dir=") && !first.ends_with("bwrap") && !first.starts_with("/proc/")
 }

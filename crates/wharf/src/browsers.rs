@@ -14,9 +14,6 @@ use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
 
 use crate::egress::EgressArguments;
 
-/// The word that makes this program the first process of a jail.
-pub(crate) const JAIL_INIT: &str = "jail-init";
-
 const EXAMINED_WITHIN: Duration = Duration::from_secs(30);
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
 const MEMORY_PER_SESSION: u64 = 512 << 20;
@@ -68,7 +65,7 @@ impl BrowserArguments {
     }
 
     /// Starts browsers of this binary, which reach what the flags and `private` allow. Outside of jails, profiles are in
-    /// memory or below `profiles`. Tries out whether a jail can stand before anybody waits for a browser.
+    /// memory or below `profiles`.
     pub(crate) async fn start(
         &self,
         binary: BrowserBinary,
@@ -76,8 +73,7 @@ impl BrowserArguments {
         private: PrivateAddresses,
         built_in: BuiltInProxy,
     ) -> anyhow::Result<Chromiums> {
-        let launcher = self.launcher(binary, profiles)?;
-        launcher.check().await?;
+        let launcher = self.launcher(binary, profiles).await?;
         Ok(Chromiums::new(
             launcher,
             self.egress.addresses(private)?,
@@ -91,8 +87,7 @@ impl BrowserArguments {
         binary: BrowserBinary,
         profiles: &Path,
     ) -> anyhow::Result<(String, Vec<Wall>)> {
-        let launcher = self.launcher(binary, profiles)?;
-        launcher.check().await?;
+        let launcher = self.launcher(binary, profiles).await?;
         let options = LaunchOptions {
             name: "doctor".to_owned(),
             viewport: None,
@@ -105,22 +100,22 @@ impl BrowserArguments {
         Ok(seen)
     }
 
-    fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {
+    /// Tries out whether a jail can stand before anybody waits for a browser.
+    async fn launcher(&self, binary: BrowserBinary, profiles: &Path) -> anyhow::Result<Arc<Launcher>> {
         std::fs::create_dir_all(profiles)?;
         let isolation = match self.isolation {
-            IsolationLevel::Jail => Isolation::Jail(InitProgram {
-                path: std::env::current_exe()?,
-                arguments: vec![JAIL_INIT.to_owned()],
-            }),
+            IsolationLevel::Jail => Isolation::Jail(InitProgram::own()?),
             IsolationLevel::Process => Isolation::Process,
             IsolationLevel::None => Isolation::None,
         };
-        Ok(Arc::new(Launcher::new(LauncherOptions {
+        let launcher = Launcher::new(LauncherOptions {
             binary,
             isolation,
             profiles: ProfileRoot::choose(profiles)?,
             user: self.browser_user.clone(),
-        })?))
+        })?;
+        launcher.check().await?;
+        Ok(Arc::new(launcher))
     }
 
     /// Whether pages run with nothing between them and the machine.

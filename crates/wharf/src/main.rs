@@ -67,10 +67,8 @@ enum Role {
 }
 
 fn main() -> ExitCode {
-    // Not a command for anybody: before its own words come a browser's, which are not ours to parse.
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == browsers::JAIL_INIT) {
-        return wharf_chrome::init(arguments);
+    if let Some(code) = wharf_chrome::init_if_asked() {
+        return code;
     }
     let command = Command::parse();
     match run(command) {

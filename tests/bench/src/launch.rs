@@ -19,9 +19,6 @@ const WARM_UPS: usize = 3;
 /// The user that `wharf up` runs browsers as, when it is root's.
 const BROWSER_USER: &str = "nobody";
 
-/// The word that makes `wharf` the first process of a jail.
-const JAIL_INIT: &str = "jail-init";
-
 /// Starts browsers as Wharf's worker does: same binary, flags, sandbox, user and place for profiles.
 #[derive(Debug)]
 pub struct Bare {
@@ -32,11 +29,7 @@ pub struct Bare {
 impl Bare {
     /// In jails, whose first process is this Wharf's.
     pub fn jailed(disk: &Path, wharf: &Path) -> anyhow::Result<Bare> {
-        let init = InitProgram {
-            path: wharf.to_owned(),
-            arguments: vec![JAIL_INIT.to_owned()],
-        };
-        Bare::behind(Isolation::Jail(init), disk)
+        Bare::behind(Isolation::Jail(InitProgram::at(wharf)), disk)
     }
 
     /// Outside of jails, so that anybody on this machine can connect to them.

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    wharf_chrome::init(std::env::args_os().skip(1))
+    wharf_chrome::init_if_asked().unwrap_or(ExitCode::FAILURE)
 }

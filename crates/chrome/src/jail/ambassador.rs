@@ -71,7 +71,11 @@ impl Ambassador {
                     let waiting = self.desk().waiting.remove(&message.number);
                     let _ = waiting.map(|waiting| waiting.send((message, descriptors.pop())));
                 }
-                Ok(None) | Err(_) => break None,
+                Ok(None) => break None,
+                Err(error) => {
+                    tracing::warn!(%error, "the first process of a jail says what is no answer; nobody can connect any more");
+                    break None;
+                }
             }
         };
         let mut desk = self.desk();

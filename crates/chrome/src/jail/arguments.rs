@@ -1,5 +1,6 @@
 //! Bubblewrap's command line. Every wall stands here with its reason.
 
+use super::INIT;
 use crate::environment::environment;
 use std::ffi::OsString;
 use std::path::Path;
@@ -43,8 +44,6 @@ pub(crate) struct Jailed<'a> {
     pub(crate) folder: &'a Path,
     /// What [`LOCAL_TIME`] links to.
     pub(crate) time_zone: Option<&'a Path>,
-    /// What comes between the program on descriptor 1 and the browser.
-    pub(crate) init_arguments: &'a [String],
     /// The browser's own.
     pub(crate) flags: &'a [String],
 }
@@ -67,8 +66,7 @@ pub(crate) fn command_line(jailed: &Jailed<'_>) -> Vec<OsString> {
         line.0.push(value);
     }
     file_system(&mut line, jailed);
-    line.add(["--", "/proc/self/fd/1"]);
-    line.0.extend(jailed.init_arguments.iter().map(OsString::from));
+    line.add(["--", "/proc/self/fd/1", INIT]);
     line.0.push(jailed.binary.into());
     line.0.extend(jailed.flags.iter().map(OsString::from));
     line.0
@@ -131,7 +129,6 @@ mod tests {
             binary: Path::new(binary),
             folder: Path::new("/wharf-1/session-1"),
             time_zone: Some(Path::new("/usr/share/zoneinfo/UTC")),
-            init_arguments: &["jail-init".to_owned()],
             flags: &["--headless=new".to_owned()],
         };
         let words = command_line(&jailed).into_iter();

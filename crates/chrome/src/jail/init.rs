@@ -22,8 +22,8 @@ pub(super) const SIGNALED: i32 = 128;
 const PROCESSES: u64 = 2_048;
 
 /// Runs `arguments`, the browser and its flags, as the first process of a jail. Ends when the browser does, and with its
-/// exit code, or 128 and the number of its signal. For the `main` of an [`InitProgram`](super::InitProgram).
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// exit code, or 128 and the number of its signal.
+pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {

@@ -27,10 +27,7 @@ impl Lab {
 
     /// A launcher whose browsers are in jails.
     pub fn jailed() -> Lab {
-        let init = InitProgram {
-            path: env!("CARGO_BIN_EXE_wharf-jail-init").into(),
-            arguments: Vec::new(),
-        };
+        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
         Lab::behind(Isolation::Jail(init), find_browser(None).unwrap())
     }
 
