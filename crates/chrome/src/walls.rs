@@ -52,10 +52,15 @@ impl Browser {
 
 fn namespaces(inside: &[Pid]) -> Wall {
     let shared = NAMESPACES.into_iter().filter(|kind| {
-        let ours = procfs::namespace("self", kind);
-        inside
-            .iter()
-            .any(|&pid| procfs::namespace(&pid.to_string(), kind) == ours)
+        let Some(ours) = procfs::namespace("self", kind) else {
+            return true;
+        };
+        // What cannot be read is not taken for apart, unless its process has just ended.
+        let shared = |&pid: &Pid| match procfs::namespace(&pid.to_string(), kind) {
+            Some(theirs) => theirs == ours,
+            None => !procfs::is_dying(pid),
+        };
+        inside.iter().any(shared)
     });
     let shared: Vec<&str> = shared.collect();
     Wall {

@@ -64,8 +64,8 @@ pub struct RepeatableCall {
     pub body_hash: [u8; 32],
 }
 
-/// Something a session can need that Wharf does not have yet. Ignoring the need would mislead: traffic would leave from
-/// the wrong address, or a script would find itself logged out.
+/// Something a session can need that Wharf does not have yet. Ignoring the need would mislead: a script would find itself
+/// logged out, or on a page that it was to be kept from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
     /// Trust in the caller's own certificate authorities.

@@ -45,18 +45,20 @@ pub(super) async fn launch(
         let Err(error) = call(control, caller, launching, generation, &taken).await else {
             return Ok(generation);
         };
-        // Before anything else can fail, and hide it.
-        tracing::warn!(session = %launching.id, project = %caller.project(), worker = %taken.worker, generation = generation.0, %error, "launch failed");
         if let WorkerCallError::Impossible {
             message, not_offered, ..
         } = error
         {
+            // The caller's own mistake: nothing for whoever keeps this running.
+            tracing::info!(session = %launching.id, project = %caller.project(), worker = %taken.worker, reason = %message, "launch refused");
             give_up(control, launching.id, generation).await?;
             return Err(match not_offered {
                 true => Error::NotOffered(message),
                 false => Error::Invalid(message),
             });
         }
+        // Before anything else can fail, and hide it.
+        tracing::warn!(session = %launching.id, project = %caller.project(), worker = %taken.worker, generation = generation.0, %error, "launch failed");
         match next_generation(control, launching, generation).await? {
             Some(next) => generation = next,
             None => {

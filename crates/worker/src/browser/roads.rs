@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use wharf_egress::{AddressPolicy, Credentials, Options, Pattern, Road, Route, Rules, Upstream};
+use wharf_egress::{
+    AddressPolicy, Blocklist, Credentials, Options, Pattern, RequestKind, Road, Route, Rules, Upstream,
+};
 use wharf_protocol::{ProxyRoad, ProxyRule};
 
 use super::Impossible;
@@ -117,25 +119,21 @@ fn no_pool(number: usize) -> Impossible {
 /// For a browser that has no session: what it asks for by itself is nobody's traffic.
 pub(super) fn closed() -> Rules {
     Rules {
-        blocked: Some(Arc::new(everything::Everything)),
+        blocked: Some(Arc::new(Everything)),
         ..Rules::default()
     }
 }
 
-mod everything {
-    use wharf_egress::{Blocklist, RequestKind};
+#[derive(Debug)]
+struct Everything;
 
-    #[derive(Debug)]
-    pub(super) struct Everything;
+impl Blocklist for Everything {
+    fn blocks_host(&self, _: &str) -> bool {
+        true
+    }
 
-    impl Blocklist for Everything {
-        fn blocks_host(&self, _: &str) -> bool {
-            true
-        }
-
-        fn blocks_url(&self, _: &str, _: Option<&str>, _: RequestKind) -> bool {
-            true
-        }
+    fn blocks_url(&self, _: &str, _: Option<&str>, _: RequestKind) -> bool {
+        true
     }
 }
 

@@ -192,13 +192,20 @@ mod tests {
             { "type": "none", "domainPattern": "intern" },
             { "type": "external", "server": "http://p:1", "username": "me", "password": "hunter2" },
             { "type": "browserbase", "geolocation": { "country": "DE" } },
+            { "type": "external", "server": "https://me:hunter2@p:2" },
+            { "type": "external", "server": "me:hunter2@p:3" },
+            { "type": "external", "server": "http:/me:hunt@er2@p/4" },
         ] }));
-        assert!(
-            !session.options.to_string().contains("hunter2"),
-            "{}",
-            session.options
-        );
-        let [direct, external, somewhere] = &session.browser.proxies[..] else {
+        let stored = session.options.to_string();
+        assert!(!stored.contains("hunt") && !stored.contains("er2"), "{stored}");
+        let servers: Vec<&Value> = session.options["proxies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|rule| rule.get("server"))
+            .collect();
+        assert_eq!(servers, ["http://p:1", "https://p:2", "p:3", "p/4"]);
+        let [direct, external, somewhere, with_user, ..] = &session.browser.proxies[..] else {
             panic!("{:?}", session.browser.proxies);
         };
         assert_eq!(direct.domain_pattern.as_deref(), Some("intern"));
@@ -210,6 +217,10 @@ mod tests {
             Some("hunter2")
         );
         assert_eq!(somewhere.road, ProxyRoad::BuiltIn { somewhere: true });
+        assert!(
+            matches!(&with_user.road, ProxyRoad::External { server, .. } if server == "https://me:hunter2@p:2"),
+            "the launch needs what is not stored"
+        );
         for (none, rules) in [(json!(false), 0), (json!([]), 0), (json!(true), 1)] {
             assert_eq!(parsed(json!({ "proxies": none })).browser.proxies.len(), rules);
         }

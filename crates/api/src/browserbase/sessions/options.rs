@@ -168,7 +168,8 @@ pub(crate) enum ProxyRule {
         username: Option<String>,
         /// Its password.
         #[serde(skip_serializing_if = "Option::is_none")]
-        password: Option<String>,
+        #[schema(value_type = Option<String>)]
+        password: Option<ProxyPassword>,
     },
     /// Directly.
     None {
@@ -187,13 +188,14 @@ impl SessionOptions {
         })
     }
 
-    /// What is stored: no password, for only the launch needs it.
+    /// What is stored: no password, wherever it was written, for only the launch needs it.
     pub(super) fn to_stored(&self) -> Value {
         let mut stored = self.clone();
         if let Some(Proxies::Rules(rules)) = &mut stored.proxies {
             for rule in rules {
-                if let ProxyRule::External { password, .. } = rule {
+                if let ProxyRule::External { server, password, .. } = rule {
                     *password = None;
+                    *server = without_credentials(server);
                 }
             }
         }
@@ -278,11 +280,22 @@ impl ProxyRule {
                 ProxyRoad::External {
                     server,
                     username,
-                    password: password.map(ProxyPassword::new),
+                    password,
                 },
             ),
         };
         wharf_protocol::ProxyRule { domain_pattern, road }
+    }
+}
+
+/// Everything before the last `@` goes but the scheme, for the address may be malformed and is stored before that is seen.
+fn without_credentials(server: &str) -> String {
+    match server.rsplit_once('@') {
+        Some((before, host)) => match before.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{host}"),
+            None => host.to_owned(),
+        },
+        None => server.to_owned(),
     }
 }
 
