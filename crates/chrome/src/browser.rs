@@ -5,7 +5,7 @@ use crate::devtools::Devtools;
 use crate::flags::Viewport;
 use crate::process::BrowserExit;
 use crate::ready;
-use crate::running::{CloseReport, Ready, Running};
+use crate::running::{CloseReport, Grace, Ready, Running};
 use crate::sampler::Sampler;
 use rustix::process::Pid;
 use std::net::TcpListener;
@@ -115,6 +115,11 @@ impl Browser {
 
     /// Kills every process of the browser, waits until they are gone, and removes the folder: 20-40 ms.
     pub async fn close(self) -> CloseReport {
-        self.running.end().await
+        self.close_within(Grace::NONE).await
+    }
+
+    /// The same, once the browser has had this long to end by itself, as it does when a person closes it.
+    pub async fn close_within(self, grace: Grace) -> CloseReport {
+        self.running.end(grace).await
     }
 }

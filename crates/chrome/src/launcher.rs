@@ -8,7 +8,7 @@ use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
-use crate::running::{Running, Started, Unready};
+use crate::running::{Grace, Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
 use crate::{cdp::CdpPipe, procfs};
 use std::path::PathBuf;
@@ -254,7 +254,7 @@ impl Launcher {
             Running::watch(started.await.map_err(failed)?, cdp, Arc::clone(&self.spawner)).map_err(failed)?;
         match tokio::time::timeout(CHECK_LIMIT, running.ended()).await {
             Ok(BrowserExit::Clean) => {
-                running.end().await;
+                running.end(Grace::NONE).await;
                 Ok(())
             }
             _ => Err(JailError::refused(running.last_words().await).into()),

@@ -38,6 +38,6 @@ pub use jail::{InitProgram, JailError, init_if_asked};
 pub use launcher::{LaunchOptions, Launcher, LauncherOptions};
 pub use process::{BrowserExit, become_subreaper};
 pub use profile::{ProfileError, ProfileRoot};
-pub use running::CloseReport;
+pub use running::{CloseReport, Grace};
 pub use sampler::{Sample, Sampler};
 pub use walls::Wall;

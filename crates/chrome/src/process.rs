@@ -7,7 +7,7 @@ use group::Group;
 use jail::Jail;
 pub(crate) use jail::exit as jail_exit;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
@@ -122,6 +122,22 @@ impl Family {
         match &self.kind {
             Kind::Group(group) => group.kill(),
             Kind::Jail(jail) => jail.kill(),
+        }
+    }
+
+    /// Sends SIGTERM to the browser itself, which takes its helpers along.
+    pub(crate) fn terminate(&self) {
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if reaped.is_some() {
+            return;
+        }
+        let main = match &self.kind {
+            Kind::Group(_) => Some(self.leader),
+            Kind::Jail(jail) => jail.main(),
+        };
+        if let Some(main) = main {
+            // Fails only when it has ended by itself.
+            let _ = kill_process(main, Signal::TERM);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::profile::ProfileFolder;
 use crate::ready::{self, NotReady, Prepared};
 use crate::spawner::{Spawned, Spawner};
 use crate::stderr::{self, DevtoolsEndpoint, StderrTail};
+use serde_json::json;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -69,10 +70,27 @@ pub(crate) enum Unready {
     Jail(std::io::Error),
 }
 
+/// How long a browser gets to end by itself before it is killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Grace {
+    /// After `Browser.close`. Nobody asks it when this is zero.
+    pub close: Duration,
+    /// After SIGTERM, which comes next. Nor is it sent when this is zero.
+    pub terminate: Duration,
+}
+
+impl Grace {
+    /// Killed at once: there is nothing to save.
+    pub const NONE: Grace = Grace {
+        close: Duration::ZERO,
+        terminate: Duration::ZERO,
+    };
+}
+
 /// How a browser's end went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CloseReport {
-    /// How the main process ended: by our signal, unless it had ended before. `None` if it has not ended yet.
+    /// How the main process ended: by our signal, unless it had ended before or by itself. `None` if it has not ended yet.
     pub exit: Option<BrowserExit>,
     /// Whether every process is reaped and the folder removed. If not, the reason is in the log and the work
     /// goes on in the background.
@@ -180,15 +198,16 @@ impl Running {
     /// Ends the browser and answers what it said last.
     pub(crate) async fn last_words(mut self) -> Vec<String> {
         let (tail, mut drain) = (self.tail.clone(), std::mem::take(&mut self.drain));
-        self.end().await;
+        self.end(Grace::NONE).await;
         // Ends by itself once nobody holds the other end.
         let _ = timeout(LAST_WORDS_LIMIT, drain.join_next()).await;
         tail.lines()
     }
 
-    /// Kills, reaps and removes. There is nothing to save, so there is no gentler step before.
-    pub(crate) async fn end(mut self) -> CloseReport {
+    /// Lets the browser end by itself while the grace lasts; then kills, reaps and removes.
+    pub(crate) async fn end(mut self, grace: Grace) -> CloseReport {
         let started = Instant::now();
+        self.ask(grace).await;
         self.family().kill();
         let ended = timeout(END_LIMIT, self.supervisor.join_next()).await.is_ok();
         let exit = *self.exit.borrow();
@@ -208,6 +227,26 @@ impl Running {
             exit,
             complete,
             took: started.elapsed(),
+        }
+    }
+
+    /// Close, then SIGTERM, each with its time.
+    async fn ask(&self, grace: Grace) {
+        if !grace.close.is_zero() {
+            let asked = async {
+                // A browser that ends may do so before it answers.
+                let _ = self.cdp.call("Browser.close", json!({})).await;
+                self.ended().await
+            };
+            if timeout(grace.close, asked).await.is_ok() {
+                return;
+            }
+        }
+        if !grace.terminate.is_zero() {
+            self.family().terminate();
+            if timeout(grace.terminate, self.ended()).await.is_err() {
+                tracing::warn!(leader = %self.family().leader(), "a browser that was asked to end does not; it is killed");
+            }
         }
     }
 }

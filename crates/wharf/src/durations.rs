@@ -4,8 +4,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use wharf_chrome::Grace;
 use wharf_control::Timings;
 use wharf_worker::SessionRules;
+
+/// A browser that does not hear SIGTERM within this hangs.
+const TERMINATE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long things may take, as the control plane decides it.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -71,6 +75,10 @@ pub(crate) struct SessionDurations {
     /// For which a session outlives a gateway that died, so that its client can come back [default: 30].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     reconnect_grace: Option<Duration>,
+    /// For a browser to close by itself at the end of its session. It is sent SIGTERM after that, and killed 2 s later;
+    /// 0 to kill it at once [default: 0].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    close_within: Option<Duration>,
 }
 
 impl SessionDurations {
@@ -80,6 +88,14 @@ impl SessionDurations {
             cdp_silence: self.cdp_silence.unwrap_or(default.cdp_silence),
             reconnect_grace: self.reconnect_grace.unwrap_or(default.reconnect_grace),
             ..default
+        }
+    }
+
+    pub(crate) fn grace(self) -> Grace {
+        let close = self.close_within.unwrap_or_default();
+        Grace {
+            close,
+            terminate: TERMINATE_WITHIN.min(close),
         }
     }
 }
@@ -100,6 +116,27 @@ mod tests {
     fn what_is_not_said_is_the_default() {
         assert_eq!(ControlDurations::default().timings(), Timings::default());
         assert_eq!(SessionDurations::default().rules(), SessionRules::default());
+    }
+
+    #[test]
+    fn a_browser_is_killed_at_once_unless_it_is_given_time() {
+        let grace = |close_within| {
+            let durations = SessionDurations {
+                close_within,
+                ..SessionDurations::default()
+            };
+            durations.grace()
+        };
+        assert_eq!(grace(None), Grace::NONE);
+        let [moment, long] = [1, 30].map(Duration::from_secs);
+        assert_eq!(
+            (grace(Some(moment)).close, grace(Some(moment)).terminate),
+            (moment, moment)
+        );
+        assert_eq!(
+            (grace(Some(long)).close, grace(Some(long)).terminate),
+            (long, TERMINATE_WITHIN)
+        );
     }
 
     #[test]

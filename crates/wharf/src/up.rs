@@ -145,7 +145,8 @@ impl Up {
         let browsers = self
             .browsers
             .start(binary, &profiles, private, BuiltInProxy::Direct)
-            .await?;
+            .await?
+            .with_grace(self.session_durations.grace());
         Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,

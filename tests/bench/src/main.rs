@@ -1,5 +1,6 @@
 //! `wharf-bench`: what Wharf costs on top of what the machine cannot avoid, both measured in one run.
 
+mod bare_create;
 mod cdp;
 mod figure;
 mod launch;
@@ -48,6 +49,12 @@ enum Role {
         /// Where the bytes go.
         to: SocketAddr,
     },
+    /// The create that Wharf's is compared with. It ends when its standard input does.
+    #[command(hide = true)]
+    BareCreate {
+        /// Where its Postgres may lie.
+        folder: PathBuf,
+    },
 }
 
 /// What a shell reports of a program that Ctrl-C ended.
@@ -61,6 +68,7 @@ async fn main() -> ExitCode {
     let command = Command::parse();
     let ended = match command.role {
         Some(Role::Tunnel { to }) => tunnel::serve(to).await.map(|()| Outcome::Met),
+        Some(Role::BareCreate { folder }) => bare_create::serve(&folder).await.map(|()| Outcome::Met),
         None => {
             let form = if command.short { Form::Short } else { Form::Full };
             run::run(form, command.wharf, &command.json).await

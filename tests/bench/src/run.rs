@@ -8,6 +8,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wharf_domain::{Clock, SystemClock};
 
+use crate::bare_create::BareCreate;
 use crate::figure::Figure;
 use crate::launch::{self, Bare};
 use crate::machine::Machine;
@@ -92,7 +93,7 @@ pub async fn run(form: Form, wharf: Option<PathBuf>, json: &Path) -> anyhow::Res
     };
     progress("creates with a browser that is ready");
     let warm = Wharf::start(&binary, warm::BROWSERS).await?;
-    let measured = until(&mut stop, warm::measure(&warm, form.warm_creates())).await;
+    let measured = until(&mut stop, measure_warm(&warm, form)).await;
     let Some(creates) = ended(warm, measured).await? else {
         return Ok(Outcome::Interrupted);
     };
@@ -145,6 +146,13 @@ async fn measure(wharf: &Wharf, binary: &Path, form: Form) -> anyhow::Result<Fin
         browser: version,
         figures,
     })
+}
+
+async fn measure_warm(wharf: &Wharf, form: Form) -> anyhow::Result<Vec<Figure>> {
+    let bare = BareCreate::start(&wharf.scratch_folder()).await?;
+    let measured = warm::measure(wharf, &bare, form.warm_creates()).await;
+    bare.end().await?;
+    measured
 }
 
 #[expect(

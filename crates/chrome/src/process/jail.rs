@@ -52,6 +52,12 @@ impl Jail {
         self.signal(Signal::KILL);
     }
 
+    /// The browser: what the first process started before it had orphans to take in.
+    pub(super) fn main(&self) -> Option<Pid> {
+        let first = procfs::children(self.bubblewrap).into_iter().next()?;
+        procfs::children(first).into_iter().next()
+    }
+
     /// Ends the first process, waits until the kernel has ended the rest, and reaps what is ours.
     pub(super) fn destroy(&self) -> u32 {
         self.kill();

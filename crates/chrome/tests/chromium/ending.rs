@@ -1,5 +1,7 @@
 //! However a browser ends, nothing of it stays.
-use crate::support::{Lab, Page, open_folder, options, own_children, processes_of, processes_of_type};
+use crate::support::{
+    Lab, Page, main_process, open_folder, options, own_children, processes_of, processes_of_type,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::json;
@@ -8,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use wharf_chrome::BrowserExit;
+use wharf_chrome::{BrowserExit, Grace};
 
 /// The reliability goal for a killed parent.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(2);
@@ -93,6 +95,43 @@ async fn a_client_that_closes_the_browser_is_a_clean_exit() {
     assert_eq!(browser.exited().await, BrowserExit::Clean);
     assert_eq!(browser.close().await.exit, Some(BrowserExit::Clean));
     lab.assert_nothing_left();
+}
+
+/// The rungs: it closes when it is asked to, else it hears SIGTERM, else it is killed.
+#[tokio::test]
+async fn a_browser_with_grace_ends_by_itself_unless_it_hangs() {
+    let (moment, enough) = (Duration::from_millis(100), Duration::from_secs(20));
+    let close = Grace {
+        close: enough,
+        terminate: Duration::ZERO,
+    };
+    let terminate = Grace {
+        close: Duration::ZERO,
+        terminate: enough,
+    };
+    let soon = Grace {
+        close: moment,
+        terminate: moment,
+    };
+    for lab in [Lab::new(), Lab::jailed()] {
+        let closed = lab.launch().await.close_within(close).await;
+        assert_eq!((closed.exit, closed.complete), (Some(BrowserExit::Clean), true));
+
+        let terminated = lab.launch().await.close_within(terminate).await;
+        assert_ne!(terminated.exit, Some(BrowserExit::Signal(9)), "{terminated:?}");
+        assert!(terminated.complete && terminated.took < enough, "{terminated:?}");
+
+        let hanging = lab.launch().await;
+        let main = Pid::from_raw(main_process(&hanging)).unwrap();
+        kill_process(main, Signal::STOP).unwrap();
+        let killed = hanging.close_within(soon).await;
+        assert_eq!(
+            (killed.exit, killed.complete),
+            (Some(BrowserExit::Signal(9)), true)
+        );
+        assert!(killed.took >= 2 * moment, "{killed:?}");
+        lab.assert_nothing_left();
+    }
 }
 
 #[tokio::test]

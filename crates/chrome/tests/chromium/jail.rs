@@ -1,6 +1,9 @@
 //! The jail: what is inside, what is not, and that nothing of it stays.
 
-use crate::support::{Lab, Page, call, options, own_children, processes_of, processes_of_type, status};
+use crate::support::{
+    Lab, Page, call, first_process, main_process, options, own_children, processes_of, processes_of_type,
+    status,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -23,12 +26,6 @@ fn namespace(process: &str, kind: &str) -> PathBuf {
 fn assert_nothing_left(lab: &Lab) {
     assert_eq!(processes_of(&folder()), [] as [i32; 0], "processes");
     lab.assert_nothing_left();
-}
-
-/// Bubblewrap's child: the first process inside.
-fn first_process(browser: &Browser) -> i32 {
-    let children = format!("/proc/{0}/task/{0}/children", browser.pid());
-    std::fs::read_to_string(children).unwrap().trim().parse().unwrap()
 }
 
 /// Navigates, and answers what the page then shows.
@@ -283,12 +280,10 @@ async fn whichever_process_of_a_jail_is_killed_all_of_it_goes() {
     for victim in ["bubblewrap", "the first process", "the browser"] {
         let browser = lab.launch().await;
         let first = first_process(&browser);
-        let main = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-        let main: i32 = main.split_whitespace().next().unwrap().parse().unwrap();
         let pid = match victim {
             "bubblewrap" => browser.pid().cast_signed(),
             "the first process" => first,
-            _ => main,
+            _ => main_process(&browser),
         };
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
         assert_eq!(browser.exited().await, BrowserExit::Signal(9), "{victim}");

@@ -167,6 +167,25 @@ pub fn own_children() -> Vec<i32> {
         .collect()
 }
 
+/// Bubblewrap's child: the first process inside a jail.
+pub fn first_process(browser: &Browser) -> i32 {
+    first_child(browser.pid().cast_signed())
+}
+
+/// The browser itself, in a jail or without.
+pub fn main_process(browser: &Browser) -> i32 {
+    let outer = browser.pid().cast_signed();
+    match status(outer, "Name").as_str() {
+        "bwrap" => first_child(first_process(browser)),
+        _ => outer,
+    }
+}
+
+fn first_child(pid: i32) -> i32 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    children.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// A field of `/proc/<pid>/status`.
 pub fn status(pid: i32, field: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

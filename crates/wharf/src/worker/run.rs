@@ -68,7 +68,8 @@ impl Run {
             let browsers = self
                 .browsers
                 .start(binary, &profiles, private, BuiltInProxy::None)
-                .await?;
+                .await?
+                .with_grace(self.durations.grace());
             let worker = Worker::start(WorkerOptions {
                 listen: self.listen,
                 advertise: self.advertise,

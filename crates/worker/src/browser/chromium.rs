@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wharf_chrome::{BrowserExit, CdpError, LaunchOptions, Launcher, Sampler};
+use wharf_chrome::{BrowserExit, CdpError, Grace, LaunchOptions, Launcher, Sampler};
 use wharf_domain::{Bytes, Millis, with_causes};
 use wharf_egress::{AddressPolicy, Egress, Options, Rules};
 use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
@@ -21,6 +21,7 @@ use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 pub struct Chromiums {
     launcher: Arc<Launcher>,
     outside: Outside,
+    grace: Grace,
 }
 
 /// What is the same for the way out of every browser.
@@ -52,7 +53,16 @@ impl Chromiums {
             built_in,
             jailed: launcher.has_jails(),
         };
-        Self { launcher, outside }
+        Self {
+            launcher,
+            outside,
+            grace: Grace::NONE,
+        }
+    }
+
+    /// How long a browser gets at the end of its session to end by itself; it is killed at once without.
+    pub fn with_grace(self, grace: Grace) -> Self {
+        Self { grace, ..self }
     }
 
     async fn start(self, options: LaunchOptions, rules: Rules) -> Result<Chromium, String> {
@@ -70,6 +80,7 @@ impl Chromiums {
             browser,
             egress,
             outside: self.outside,
+            grace: self.grace,
         })
     }
 }
@@ -128,6 +139,7 @@ struct Chromium {
     browser: wharf_chrome::Browser,
     egress: Option<Arc<Egress>>,
     outside: Outside,
+    grace: Grace,
 }
 
 impl Browser for Chromium {
@@ -153,7 +165,7 @@ impl Browser for Chromium {
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let pid = self.browser.pid();
-            let report = self.browser.close().await;
+            let report = self.browser.close_within(self.grace).await;
             if let Some(egress) = &self.egress {
                 egress.stop().await;
             }
