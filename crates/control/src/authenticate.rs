@@ -77,7 +77,7 @@ pub async fn authenticate(control: &Control, key: Option<&str>) -> Result<Caller
     }
     let mut transaction = control.store.system().await?;
     let found = api_keys::find(&mut transaction, &hash).await?.ok_or(refused)?;
-    transaction.commit().await?;
+    transaction.close();
     let caller = Caller {
         project: found.project,
         key: found.id,
@@ -99,6 +99,6 @@ pub async fn authenticate_worker(control: &Control, credential: Option<&str>) ->
     let worker = workers::find(&mut transaction, &credential.hash())
         .await?
         .ok_or(refused)?;
-    transaction.commit().await?;
+    transaction.close();
     Ok(WorkerCaller { worker })
 }

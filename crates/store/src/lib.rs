@@ -14,6 +14,7 @@ mod schema;
 pub mod session_creations;
 pub mod sessions;
 mod transaction;
+mod warm_up;
 pub mod workers;
 
 pub use error::StoreError;

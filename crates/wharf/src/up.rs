@@ -97,9 +97,9 @@ impl Up {
         let api = control_plane::api(&control, self.connect_url.clone())?;
         let gateway = gateway(&signing_key, &base_url, &local_workers);
         let server = serve::start(listener, wharf_api::router(api.clone(), gateway.router()));
-        let worker = self
-            .start_worker(binary, data_dir, &signing_key, &base_url, credential)
-            .await?;
+        let worker = self.start_worker(binary, data_dir, &signing_key, &base_url, credential);
+        let warm_up = async { Ok(database.store.warm_up().await?) };
+        let (worker, ()) = tokio::try_join!(worker, warm_up)?;
         local_workers.set(&worker);
         reconcile::start(&control);
 

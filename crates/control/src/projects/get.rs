@@ -16,6 +16,6 @@ pub async fn get(control: &Control, caller: &Caller, id: ProjectId) -> Result<Pr
     }
     let mut transaction = control.store.tenant(caller.project()).await?;
     let project = projects::get(&mut transaction).await?.ok_or_else(not_found)?;
-    transaction.commit().await?;
+    transaction.close();
     Ok(project)
 }

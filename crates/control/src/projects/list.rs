@@ -11,7 +11,7 @@ use crate::{Caller, Control, Error};
 pub async fn list(control: &Control, caller: &Caller) -> Result<Vec<Project>, Error> {
     let mut transaction = control.store.tenant(caller.project()).await?;
     let project = projects::get(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.close();
     Ok(project.into_iter().collect())
 }
 
@@ -22,6 +22,6 @@ pub async fn list(control: &Control, caller: &Caller) -> Result<Vec<Project>, Er
 pub async fn list_all(control: &Control) -> Result<Vec<Project>, Error> {
     let mut transaction = control.store.system().await?;
     let projects = projects::list(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.close();
     Ok(projects)
 }

@@ -15,6 +15,6 @@ pub async fn usage(control: &Control, caller: &Caller, id: ProjectId) -> Result<
     }
     let mut transaction = control.store.tenant(caller.project()).await?;
     let usage = projects::usage(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.close();
     Ok(usage)
 }

@@ -13,7 +13,7 @@ pub async fn events(control: &Control, caller: &Caller, id: SessionId) -> Result
     let mut transaction = control.store.tenant(caller.project()).await?;
     let present = sessions::get(&mut transaction, id).await?.is_some();
     let events = sessions::events(&mut transaction, id).await?;
-    transaction.commit().await?;
+    transaction.close();
     // A session that was made before there were events has none.
     if present {
         Ok(events)

@@ -27,7 +27,7 @@ pub(super) async fn find(
     repeat(|| async move {
         let mut transaction = control.store.tenant(caller.project()).await?;
         let session = sessions::get(&mut transaction, id).await?;
-        transaction.commit().await?;
+        transaction.close();
         Ok(session)
     })
     .await

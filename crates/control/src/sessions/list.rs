@@ -52,7 +52,7 @@ pub async fn list(control: &Control, caller: &Caller, request: ListSessions) -> 
     let mut transaction = control.store.tenant(caller.project()).await?;
     // One more than asked for tells whether there are more.
     let mut sessions = sessions::list(&mut transaction, &filter, i64::from(request.limit) + 1).await?;
-    transaction.commit().await?;
+    transaction.close();
     let more = sessions.len() > limit;
     sessions.truncate(limit);
     let more_before = if more {

@@ -14,3 +14,4 @@ mod reconcilers;
 mod standby;
 mod tenancy;
 mod usage;
+mod warm_up;
