@@ -43,16 +43,31 @@ impl Cdp {
         self.exchange(json!({ "method": method, "params": params })).await
     }
 
-    /// Evaluates an expression in the first page; its value.
-    pub async fn evaluate(&mut self, expression: &str) -> anyhow::Result<Value> {
+    /// Takes this page for the one that is called from now on; its session.
+    pub async fn attach(&mut self, target: &Value) -> anyhow::Result<String> {
+        let params = json!({ "targetId": target, "flatten": true });
+        let attached = self.call("Target.attachToTarget", params).await?;
+        let session = attached["sessionId"]
+            .as_str()
+            .context("the page cannot be attached to")?;
+        self.page = Some(session.to_owned());
+        Ok(session.to_owned())
+    }
+
+    /// Calls the first page, unless another was attached to.
+    pub async fn call_page(&mut self, method: &str, params: Value) -> anyhow::Result<Value> {
         let page = match &self.page {
             Some(page) => page.clone(),
-            None => self.attach().await?,
+            None => self.attach_to_first().await?,
         };
+        self.exchange(json!({ "method": method, "params": params, "sessionId": page }))
+            .await
+    }
+
+    /// Evaluates an expression in the first page; its value.
+    pub async fn evaluate(&mut self, expression: &str) -> anyhow::Result<Value> {
         let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let mut answer = self
-            .exchange(json!({ "method": "Runtime.evaluate", "params": params, "sessionId": page }))
-            .await?;
+        let mut answer = self.call_page("Runtime.evaluate", params).await?;
         Ok(answer["result"]["value"].take())
     }
 
@@ -74,20 +89,14 @@ impl Cdp {
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 
-    async fn attach(&mut self) -> anyhow::Result<String> {
+    async fn attach_to_first(&mut self) -> anyhow::Result<String> {
         let targets = self.call("Target.getTargets", json!({})).await?;
         let page = targets["targetInfos"]
             .as_array()
             .and_then(|targets| targets.iter().find(|target| target["type"] == "page"))
             .context("the browser has no page")?["targetId"]
             .clone();
-        let params = json!({ "targetId": page, "flatten": true });
-        let attached = self.call("Target.attachToTarget", params).await?;
-        let session = attached["sessionId"]
-            .as_str()
-            .context("the page cannot be attached to")?;
-        self.page = Some(session.to_owned());
-        Ok(session.to_owned())
+        self.attach(&page).await
     }
 
     async fn exchange(&mut self, mut message: Value) -> anyhow::Result<Value> {

@@ -4,6 +4,7 @@ mod administration;
 mod bad_input;
 mod chromium_warm;
 mod doctor;
+mod egress;
 mod embedded;
 mod fleet;
 mod lifecycle;
