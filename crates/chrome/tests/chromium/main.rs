@@ -4,6 +4,7 @@
 
 mod ending;
 mod failure;
+mod files;
 mod isolation;
 mod jail;
 mod ready;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use wharf_chrome::{
-    Browser, BrowserBinary, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions,
-    ProfileRoot, find_browser,
+    Browser, BrowserBinary, CdpError, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher,
+    LauncherOptions, ProfileRoot, find_browser,
 };
 
 /// A launcher whose profiles lie in a folder of the test's own.
@@ -121,14 +121,35 @@ impl Page<'_> {
 
     pub async fn evaluate(&self, expression: &str) -> Value {
         let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let cdp = self.browser.cdp();
-        let answer = cdp
-            .call_session(Some(&self.session), "Runtime.evaluate", params)
-            .await
-            .unwrap();
-        let answer: Value = serde_json::from_str(answer.get()).unwrap();
+        let answer = self.call("Runtime.evaluate", params).await;
         answer["result"]["value"].clone()
     }
+
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).await.unwrap()
+    }
+
+    pub async fn try_call(&self, method: &str, params: Value) -> Result<Value, CdpError> {
+        let cdp = self.browser.cdp();
+        let answer = cdp.call_session(Some(&self.session), method, params).await?;
+        Ok(serde_json::from_str(answer.get()).unwrap())
+    }
+
+    /// Waits until what the page was sent to is there.
+    pub async fn loaded(&self) {
+        let loaded = "new Promise(done => { const check = () => document.readyState === 'complete' \
+                      && location.href !== 'about:blank' ? done() : setTimeout(check, 5); check(); })";
+        self.evaluate(loaded).await;
+    }
+}
+
+/// Navigates, and answers what the page then shows.
+pub async fn visit(browser: &Browser, url: &str) -> String {
+    let created = call(browser, "Target.createTarget", json!({ "url": url })).await;
+    let opened = Page::attach(browser, created["targetId"].as_str().unwrap()).await;
+    opened.loaded().await;
+    let text = opened.evaluate("document.documentElement.innerText").await;
+    text.as_str().unwrap_or_default().to_owned()
 }
 
 pub async fn call(browser: &Browser, method: &str, params: Value) -> Value {
