@@ -35,3 +35,14 @@ fn own_addresses() -> anyhow::Result<Vec<std::net::IpAddr>> {
     });
     Ok(addresses.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_knows_itself() {
+        let own = own_addresses().unwrap();
+        assert!(own.contains(&std::net::Ipv4Addr::LOCALHOST.into()), "{own:?}");
+    }
+}
