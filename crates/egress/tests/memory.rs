@@ -7,16 +7,15 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use wharf_egress::{AddressPolicy, Egress, Options, PrivateAddresses, Rules};
 
 struct Counting;
@@ -60,6 +59,9 @@ static ALLOCATOR: Counting = Counting;
 const MIB: isize = 1024 * 1024;
 /// What one session's proxy may hold.
 const LIMIT: isize = 4 * MIB;
+
+/// Far longer than it takes until nothing moves any more.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A proxy on its own thread.
 struct Proxy {
@@ -149,7 +151,7 @@ async fn flood(tasks: &mut JoinSet<()>, start: &'static [u8]) -> SocketAddr {
 }
 
 /// Sends a head and then, if it is whole, as much as anybody takes; reads nothing. Counts itself once nothing is taken.
-async fn push(address: SocketAddr, head: String, stuck: Arc<AtomicUsize>) {
+async fn push(address: SocketAddr, head: String, stuck: watch::Sender<usize>) {
     let whole = head.ends_with("\r\n\r\n");
     let Ok(mut stream) = small().connect(address).await else {
         return;
@@ -166,10 +168,10 @@ async fn push(address: SocketAddr, head: String, stuck: Arc<AtomicUsize>) {
             }
         }
     } else {
-        // Until the proxy has read it.
+        // Until the proxy has read it, which nothing tells: it waits for the end of the head.
         sleep(10 * quiet).await;
     }
-    stuck.fetch_add(1, Ordering::Relaxed);
+    stuck.send_modify(|stuck| *stuck += 1);
     let _stream = stream;
     pending::<()>().await;
 }
@@ -182,21 +184,19 @@ const DOWNLOAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r
 /// taken after it.
 async fn most_held(kinds: &[(usize, &str)], answer: &'static [u8]) -> isize {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let (mut tasks, stuck) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    let mut tasks = JoinSet::new();
+    let (stuck, mut all_stuck) = watch::channel(0);
     let origin = flood(&mut tasks, answer).await;
     let proxy = Proxy::start().await;
     let mut expected = 0;
     for (clients, head) in kinds {
         for _ in 0..*clients {
             let head = head.replace("ORIGIN", &origin.to_string());
-            tasks.spawn(push(proxy.address, head, Arc::clone(&stuck)));
+            tasks.spawn(push(proxy.address, head, stuck.clone()));
         }
         expected += clients;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while stuck.load(Ordering::Relaxed) < expected && Instant::now() < deadline {
-            sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(stuck.load(Ordering::Relaxed), expected, "not everybody is stuck");
+        let reached = timeout(PATIENCE, all_stuck.wait_for(|&stuck| stuck == expected)).await;
+        assert!(reached.is_ok(), "{} of {expected} are stuck", *stuck.borrow());
     }
     MOST.load(Ordering::Relaxed)
 }
