@@ -92,7 +92,12 @@ impl Names {
         });
         match lookup.await {
             Ok(Some(Ok(addresses))) => Ok(addresses),
-            Ok(Some(Err(_)) | None) | Err(_) => Err(Failure::NameNotFound),
+            Ok(Some(Err(error))) => {
+                // A page asks for what it likes, so this is nothing to wake anybody for.
+                tracing::debug!(%error, "a name was not found: {error}");
+                Err(Failure::NameNotFound)
+            }
+            Ok(None) | Err(_) => Err(Failure::NameNotFound),
         }
     }
 }
