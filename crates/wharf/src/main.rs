@@ -12,6 +12,7 @@ mod gateway;
 mod key;
 mod key_files;
 mod key_pair;
+mod limits;
 mod migrate;
 mod openapi;
 mod private_file;

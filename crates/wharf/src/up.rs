@@ -25,6 +25,7 @@ use wharf_worker::{BuiltInProxy, Worker, WorkerOptions};
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
 use crate::durations::{ControlDurations, SessionDurations};
+use crate::limits::Held;
 use crate::serve::{self, StopSignals};
 use crate::{control_plane, role};
 use banner::Pages;
@@ -97,7 +98,7 @@ impl Up {
         let api = control_plane::api(&control, self.connect_url.clone())?;
         let gateway = gateway(&signing_key, &base_url, &local_workers);
         let server = serve::start(listener, wharf_api::router(api.clone(), gateway.router()));
-        let worker = self
+        let (worker, held) = self
             .start_worker(binary, data_dir, &signing_key, &base_url, credential)
             .await?;
         local_workers.set(&worker);
@@ -105,7 +106,7 @@ impl Up {
 
         let base_url = base_url.as_str().trim_end_matches('/');
         let env = data_dir.publish_env(base_url, project, &key)?;
-        banner::print(base_url, project, &key, &env, self.pages());
+        banner::print(base_url, project, &key, &env, self.pages(), &held);
         Ok(Everything {
             worker,
             gateway,
@@ -136,17 +137,17 @@ impl Up {
         signing_key: &SigningKey,
         base_url: &Url,
         credential: WorkerCredential,
-    ) -> anyhow::Result<Worker> {
+    ) -> anyhow::Result<(Worker, Held)> {
         let private = match self.egress_deny_private {
             true => PrivateAddresses::Denied,
             false => PrivateAddresses::Allowed,
         };
         let profiles = data_dir.join("browsers");
-        let browsers = self
+        let (browsers, held) = self
             .browsers
             .start(binary, &profiles, private, BuiltInProxy::Direct)
             .await?;
-        Worker::start(WorkerOptions {
+        let worker = Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,
             regions: self.browsers.regions(),
@@ -162,7 +163,8 @@ impl Up {
             entropy: Arc::new(SystemEntropy),
         })
         .await
-        .context("the worker did not start")
+        .context("the worker did not start")?;
+        Ok((worker, held))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wharf_chrome::{
     Browser, BrowserBinary, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions,
-    ProfileRoot, find_browser,
+    Limits, ProfileRoot, find_browser,
 };
 
 /// A launcher whose profiles lie in a folder of the test's own.
@@ -22,22 +22,33 @@ impl Lab {
     }
 
     pub fn with(binary: BrowserBinary) -> Lab {
-        Lab::behind(Isolation::Process, binary)
+        Lab::behind(Isolation::Process, binary, Limits::default())
     }
 
     /// A launcher whose browsers are in jails.
     pub fn jailed() -> Lab {
-        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
-        Lab::behind(Isolation::Jail(init), find_browser(None).unwrap())
+        Lab::limited(Limits::default())
     }
 
-    fn behind(isolation: Isolation, binary: BrowserBinary) -> Lab {
+    /// A launcher whose browsers are in jails and may use no more than this.
+    pub fn limited(limits: Limits) -> Lab {
+        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
+        Lab::behind(Isolation::Jail(init), find_browser(None).unwrap(), limits)
+    }
+
+    /// The same without jails.
+    pub fn limited_without_jail(limits: Limits) -> Lab {
+        Lab::behind(Isolation::Process, find_browser(None).unwrap(), limits)
+    }
+
+    fn behind(isolation: Isolation, binary: BrowserBinary, limits: Limits) -> Lab {
         let folder = open_folder();
         let launcher = Launcher::new(LauncherOptions {
             binary,
             isolation,
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
+            limits,
         });
         Lab {
             launcher: launcher.unwrap(),

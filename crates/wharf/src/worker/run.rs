@@ -65,7 +65,7 @@ impl Run {
         let profiles = data_dir.join("browsers");
         let start = async {
             let private = PrivateAddresses::Denied;
-            let browsers = self
+            let (browsers, _) = self
                 .browsers
                 .start(binary, &profiles, private, BuiltInProxy::None)
                 .await?;
