@@ -7,6 +7,7 @@ mod doctor;
 mod embedded;
 mod fleet;
 mod lifecycle;
+mod limits;
 mod processes;
 mod repeated;
 mod tenancy;
