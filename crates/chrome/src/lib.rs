@@ -18,6 +18,7 @@ mod flags;
 mod jail;
 mod launcher;
 mod limits;
+mod out_of_memory;
 mod process;
 mod procfs;
 mod profile;

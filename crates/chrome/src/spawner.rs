@@ -9,7 +9,6 @@ use crate::jail;
 use crate::limits::cgroup::ControlGroup;
 use crate::process::Processes;
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -136,6 +135,7 @@ fn execute(
     }
     let mut child = command.spawn()?;
     // Spawning answers after exec, so `restrain` has run and the child leads its session.
+    crate::out_of_memory::come_first(&child.id().to_string());
     let processes = adopt(Pid::from_child(&child), request.control);
     let stderr = child
         .stderr
@@ -150,17 +150,6 @@ fn enter(door: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Should the whole machine run out of memory, the kernel ends browsers before their worker and the database. Chromium itself
-/// raises this for its renderers (to 300), which are to go before the browser.
-fn come_first_when_memory_is_short() {
-    const SCORE: &[u8] = b"200";
-    let path = c"/proc/self/oom_score_adj";
-    // Raising needs no right. Where it fails nothing but the order is lost.
-    if let Ok(file) = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
-        let _ = rustix::io::write(&file, SCORE);
-    }
-}
-
 /// Runs in the child after the change of user, which would clear the parent death signal.
 fn restrain(parent: Pid) -> std::io::Result<()> {
     rustix::process::setsid()?;
@@ -170,7 +159,6 @@ fn restrain(parent: Pid) -> std::io::Result<()> {
         return Err(rustix::io::Errno::SRCH.into());
     }
     rustix::thread::set_no_new_privs(true)?;
-    come_first_when_memory_is_short();
     // A core dump would hold page contents.
     setrlimit(
         Resource::Core,

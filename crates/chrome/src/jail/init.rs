@@ -37,6 +37,8 @@ pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
+    // While our own /proc is ours to write to.
+    crate::out_of_memory::come_first("self");
     // Whoever takes over the browser has our user, but is not to look into us.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = std::io::stdin();

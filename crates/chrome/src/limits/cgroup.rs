@@ -2,7 +2,7 @@
 
 use super::Limits;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +36,12 @@ impl ControlGroup {
             })?;
         }
         Ok(group)
+    }
+
+    /// One that is there already.
+    #[cfg(test)]
+    pub(super) fn at(folder: PathBuf) -> ControlGroup {
+        ControlGroup { folder }
     }
 
     /// Whoever writes `0` to this file is in the group from then on, with all that it starts.
@@ -103,10 +109,8 @@ impl Drop for ControlGroup {
 
 /// Writes to a file of the kernel's, in one piece, as it wants it.
 pub(super) fn write(file: &Path, value: &str) -> Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .open(file)?
-        .write_all(value.as_bytes())
+    // The kernel makes no such file for anybody, and refuses one that it does not have.
+    fs::write(file, value)
 }
 
 /// The files of a group, and what they are to hold.

@@ -97,7 +97,7 @@ impl Machine {
     }
 
     /// The folder of the group that we are in.
-    fn own_group(&self) -> Option<PathBuf> {
+    pub(super) fn own_group(&self) -> Option<PathBuf> {
         let groups = self.read("proc/self/cgroup")?;
         let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
         let mounts = self.read("proc/self/mountinfo")?;

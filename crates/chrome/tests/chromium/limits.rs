@@ -1,10 +1,11 @@
 //! Limits of memory, processes and files, without control groups: this machine need not have any.
 
-use crate::support::{Lab, Page, call, options, own_children};
+use crate::support::{Lab, Page, call, options, own_children, processes_of, processes_of_type};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::timeout;
-use wharf_chrome::{Browser, BrowserExit, Limits, MemoryLimit};
+use wharf_chrome::{Browser, BrowserExit, LaunchError, LaunchOptions, Limits, MemoryLimit, ProcessLimit};
 
 const MEBIBYTE: u64 = 1 << 20;
 /// The guard needs a second at most, the machine its time.
@@ -118,12 +119,150 @@ async fn what_a_browser_may_have_it_can_use() {
 async fn a_tab_that_crashes_ends_nothing_but_itself() {
     let lab = Lab::limited(memory(2_048));
     let browser = lab.launch().await;
-    let created = call(&browser, "Target.createTarget", json!({ "url": "about:blank" })).await;
-    let doomed = Page::attach(&browser, created["targetId"].as_str().unwrap()).await;
-    begin(&doomed, "location.href = 'chrome://crash'").await;
     let page = Page::first(&browser).await;
+    let created = call(
+        &browser,
+        "Target.createTarget",
+        json!({ "url": "data:text/html,doomed" }),
+    )
+    .await;
+    let doomed = Page::attach(&browser, created["targetId"].as_str().unwrap()).await;
+    let before = renderers().len();
+    doomed.crash().await;
+    assert!(renderers().len() < before, "nothing has crashed");
     assert_eq!(page.evaluate("6 * 7").await, json!(42));
-    let ended = timeout(Duration::from_secs(1), browser.exited()).await;
-    assert!(ended.is_err(), "{ended:?}");
+    assert!(browser.exit().borrow().is_none());
+    browser.close().await;
+}
+
+fn renderers() -> Vec<i32> {
+    processes_of_type(&jail_folder("session-1"), "renderer")
+}
+
+fn jail_folder(name: &str) -> PathBuf {
+    PathBuf::from(format!("/wharf-{}/{name}", std::process::id()))
+}
+
+/// A browser may have 256 MiB. Each of three file systems has half of that, and no process has any.
+#[tokio::test]
+async fn files_in_memory_count_like_any_other_memory() {
+    let script =
+        "for folder in /dev/shm /tmp .; do dd if=/dev/zero of=$folder/filler bs=1M; done; exec sleep 600";
+    let (lab, _folder) = Lab::limited_script(script, memory(256));
+    let error = lab.fail(options("session-1")).await;
+    assert!(
+        matches!(
+            error,
+            LaunchError::Exited {
+                exit: BrowserExit::OutOfMemory,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    lab.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_full_file_system_is_no_end() {
+    let script = "dd if=/dev/zero of=/dev/shm/filler bs=1M; echo $? >&2; exit 3";
+    let (lab, _folder) = Lab::limited_script(script, memory(256));
+    let error = lab.fail(options("session-1")).await;
+    let told = error.to_string();
+    assert!(
+        matches!(
+            error,
+            LaunchError::Exited {
+                exit: BrowserExit::Code(3),
+                ..
+            }
+        ),
+        "{told}"
+    );
+    assert!(told.contains("No space left on device"), "{told}");
+}
+
+/// Runs until it may not, and then for as long as it is let.
+const FORK_BOMB: &str = "bomb() { bomb & bomb & sleep 600; }; bomb; sleep 600";
+
+#[tokio::test]
+async fn a_fork_bomb_stays_in_its_jail() {
+    const LIMIT: u32 = 300;
+    let limits = Limits {
+        processes: ProcessLimit::of(LIMIT).unwrap(),
+        ..Limits::default()
+    };
+    let (bombs, _folder) = Lab::limited_script(FORK_BOMB, limits);
+    let neighbours = Lab::limited(limits);
+    let neighbour = neighbours.launch().await;
+    let bomb = bombs.launcher.launch(LaunchOptions {
+        deadline: Duration::from_secs(5),
+        ..options("bomb")
+    });
+    let mut most = 0;
+    let count = async {
+        loop {
+            let count = tokio::task::spawn_blocking(strangers);
+            most = most.max(count.await.unwrap());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let failed = tokio::select! {
+        failed = bomb => failed.map(|browser| browser.pid()).unwrap_err(),
+        () = count => unreachable!("it goes on"),
+    };
+    // Its processes end of it, or it is never ready.
+    assert!(
+        matches!(failed, LaunchError::Deadline { .. } | LaunchError::Exited { .. }),
+        "{failed}"
+    );
+    assert!(
+        (LIMIT as usize / 2..LIMIT as usize + 16).contains(&most),
+        "{most} processes"
+    );
+    let page = Page::first(&neighbour).await;
+    assert_eq!(page.evaluate("6 * 7").await, json!(42));
+    neighbour.close().await;
+    assert_eq!(own_children(), [] as [i32; 0]);
+    assert_eq!(strangers(), 0);
+}
+
+/// Processes below this one that are not the neighbour's.
+fn strangers() -> usize {
+    let (mut count, mut waiting) = (0, own_children());
+    while let Some(pid) = waiting.pop() {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        count += usize::from(!command.contains("/session-1") && !command.contains("--type="));
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let lists =
+            threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        waiting.extend(lists.flat_map(|list| {
+            let pids = list.split_whitespace().map(|pid| pid.parse().unwrap());
+            pids.collect::<Vec<i32>>()
+        }));
+    }
+    count
+}
+
+/// Should the machine run out of memory, browsers go before us.
+#[tokio::test]
+async fn the_kernel_takes_browsers_before_their_worker() {
+    let lab = Lab::jailed();
+    let browser = lab.launch().await;
+    let score = |pid: i32| -> i32 {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        text.trim().parse().unwrap()
+    };
+    let own = score(std::process::id().cast_signed());
+    for pid in processes_of(&jail_folder("session-1")) {
+        assert!(score(pid) >= own + 200, "{pid}: {}", score(pid));
+    }
+    for renderer in renderers() {
+        assert!(score(renderer) >= own + 300, "{renderer}: {}", score(renderer));
+    }
     browser.close().await;
 }

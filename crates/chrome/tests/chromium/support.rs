@@ -58,11 +58,16 @@ impl Lab {
 
     /// A launcher whose browser is a shell script.
     pub fn with_script(script: &str) -> (Lab, TempDir) {
-        let folder = open_folder();
-        let path = folder.path().join("browser");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        let (folder, path) = script_in_a_folder(script);
         (Lab::with(find_browser(Some(&path)).unwrap()), folder)
+    }
+
+    /// The same with a shell script for a browser, in a jail.
+    pub fn limited_script(script: &str, limits: Limits) -> (Lab, TempDir) {
+        let (folder, path) = script_in_a_folder(script);
+        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
+        let binary = find_browser(Some(&path)).unwrap();
+        (Lab::behind(Isolation::Jail(init), binary, limits), folder)
     }
 
     pub async fn launch(&self) -> Browser {
@@ -100,6 +105,14 @@ pub fn options(name: &str) -> LaunchOptions {
     }
 }
 
+fn script_in_a_folder(script: &str) -> (TempDir, PathBuf) {
+    let folder = open_folder();
+    let path = folder.path().join("browser");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    (folder, path)
+}
+
 /// A folder the browser's user can pass through, with a path short enough for Chromium's socket.
 pub fn open_folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("w").tempdir_in("/tmp").unwrap();
@@ -128,6 +141,13 @@ impl Page<'_> {
             browser,
             session: attached["sessionId"].as_str().unwrap().to_owned(),
         }
+    }
+
+    /// Crashes its process. Nothing answers that.
+    pub async fn crash(&self) {
+        let cdp = self.browser.cdp();
+        let crash = cdp.call_session(Some(&self.session), "Page.crash", json!({}));
+        let _ = tokio::time::timeout(Duration::from_secs(1), crash).await;
     }
 
     pub async fn evaluate(&self, expression: &str) -> Value {

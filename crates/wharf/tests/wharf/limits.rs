@@ -136,7 +136,8 @@ async fn a_full_disk_is_its_own_sessions_trouble_and_not_its_end() -> anyhow::Re
     let (written, error) = (full[0].as_u64().unwrap_or_default(), &full[1]);
     // Half of the session's memory, less what the browser itself keeps there, and Chromium's own reserve.
     assert!((64 << 20..512 << 20).contains(&written), "{full}");
-    assert_eq!(error, "QuotaExceededError", "{full}");
+    // By Chromium's own count, or by the file system's.
+    assert!(error == "QuotaExceededError" || error == "AbortError", "{full}");
     let can_write = "(async () => {
         const folder = await navigator.storage.getDirectory();
         const writer = await (await folder.getFileHandle('one', { create: true })).createWritable();
@@ -153,8 +154,8 @@ const FORK: &str = "const source = URL.createObjectURL(new Blob(['setInterval(()
 
 #[tokio::test]
 async fn a_page_that_starts_threads_without_end_gets_no_more_than_its_own() -> anyhow::Result<()> {
-    const LIMIT: usize = 512;
-    let wharf = Wharf::up(WHARF, &["--session-processes", "512"]).await?;
+    const LIMIT: usize = 384;
+    let wharf = Wharf::up(WHARF, &["--session-processes", "384"]).await?;
     let mut neighbour = Tenant::of(&wharf).await?;
     neighbour.client.count_up().await?;
     let before = threads(wharf.pid());
@@ -163,7 +164,7 @@ async fn a_page_that_starts_threads_without_end_gets_no_more_than_its_own() -> a
     let started = Instant::now();
     let mut most = 0;
     // Either its page dies of it or the whole browser; until then it grows to its limit.
-    while most < LIMIT * 9 / 10 && started.elapsed() < ENDED_WITHIN {
+    while most < LIMIT * 9 / 10 && started.elapsed() < GONE_WITHIN {
         most = most.max(threads(wharf.pid()).saturating_sub(before));
         let session = wharf.call(Method::GET, &bomber.path, None).await?.body;
         if session["endedAt"].is_string() {
@@ -176,7 +177,7 @@ async fn a_page_that_starts_threads_without_end_gets_no_more_than_its_own() -> a
         sleep(Duration::from_millis(20)).await;
     }
     // Bubblewrap stands outside, and Wharf itself starts a thread or two.
-    assert!((LIMIT / 2..LIMIT + 32).contains(&most), "{most} threads");
+    assert!((LIMIT * 2 / 3..LIMIT + 32).contains(&most), "{most} threads");
     assert_eq!(neighbour.client.count_up().await?, 2);
     let family = processes::descendants(wharf.pid());
     assert!(wharf.stop().await?.success());
