@@ -71,7 +71,7 @@ pub async fn run(conditions: Conditions) -> anyhow::Result<Outcome> {
             sleep(SETTLED).await;
         }
         outcome.fault(bomb.name, rounds);
-        compare(&mut outcome, bomb, &before, &during);
+        compare(&mut outcome, bomb, conditions.short, &before, &during);
     }
     // The page of the whole run: it has counted once.
     if neighbour.count_up().await? != 2 {
@@ -140,7 +140,8 @@ async fn judge(
     Ok(())
 }
 
-fn compare(outcome: &mut Outcome, bomb: &Bomb, before: &[Duration], during: &[Duration]) {
+/// A bar only in the full form: two seconds of a debug build beside other tests say nothing of one call in a hundred.
+fn compare(outcome: &mut Outcome, bomb: &Bomb, short: bool, before: &[Duration], during: &[Duration]) {
     let at = |times: &[Duration], percent| percentile(times, percent).as_secs_f64() * 1_000.0;
     let ratio = at(during, 99) / at(before, 99).max(f64::MIN_POSITIVE);
     let value = format!(
@@ -150,11 +151,12 @@ fn compare(outcome: &mut Outcome, bomb: &Bomb, before: &[Duration], during: &[Du
         at(before, 50),
         at(during, 50),
     );
-    outcome.of_this_machine(
-        &format!("neighbour's CDP beside {}", bomb.name),
-        value,
+    let (name, bar) = (
+        format!("neighbour's CDP beside {}", bomb.name),
         format!("p99 <= {SLOWER} times"),
-        during.len(),
-        ratio / SLOWER,
     );
+    match short {
+        true => outcome.told(&name, value, during.len()),
+        false => outcome.of_this_machine(&name, value, bar, during.len(), ratio / SLOWER),
+    }
 }
