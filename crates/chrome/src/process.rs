@@ -126,7 +126,11 @@ impl Family {
     pub(crate) fn view(self: &Arc<Self>) -> Option<View> {
         match &self.kind {
             Kind::Group(_) => Some(View::Tree(Sampler::of(self))),
-            Kind::Jail(jail) => Some(View::Jail(JailView::of(jail.root()?, jail.files()))),
+            Kind::Jail(jail) => Some(match jail.root()? {
+                Ok(root) => View::Jail(JailView::of(root, jail.files())),
+                // Where the kernel lets us not look inside. Its files do not count then.
+                Err(_) => View::Tree(Sampler::of(self)),
+            }),
         }
     }
 

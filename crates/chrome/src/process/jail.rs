@@ -46,9 +46,12 @@ impl Jail {
     }
 
     /// The root directory inside; `None` before it is known who is the first process there, and after its end.
-    pub(super) fn root(&self) -> Option<OwnedFd> {
+    ///
+    /// # Errors
+    /// We may not look inside.
+    pub(super) fn root(&self) -> Option<std::io::Result<OwnedFd>> {
         let first = self.first.get()?;
-        let root = root_of(first.pid).ok()?;
+        let root = root_of(first.pid).map_err(Into::into);
         // Alive after the number was used, so it was its number still.
         let mut ended = [PollFd::new(&first.process, PollFlags::IN)];
         let at_once = Timespec {

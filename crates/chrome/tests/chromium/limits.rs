@@ -5,7 +5,9 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::timeout;
-use wharf_chrome::{Browser, BrowserExit, LaunchError, LaunchOptions, Limits, MemoryLimit, ProcessLimit};
+use wharf_chrome::{
+    Browser, BrowserExit, CpuLimit, LaunchError, LaunchOptions, Limits, MemoryLimit, ProcessLimit,
+};
 
 const MEBIBYTE: u64 = 1 << 20;
 /// The guard needs a second at most, the machine its time.
@@ -273,5 +275,44 @@ async fn the_kernel_takes_browsers_before_their_worker() {
     for renderer in renderers() {
         assert!(score(renderer) >= own + 300, "{renderer}: {}", score(renderer));
     }
+    browser.close().await;
+}
+
+/// Where the kernel shares the cores between sessions of processes, as it says for each.
+fn nice_of(pid: i32) -> Option<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/autogroup")).ok()?;
+    text.trim().rsplit(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_a_core_busy_comes_after_the_others_for_as_long() {
+    if nice_of(std::process::id().cast_signed()).is_none() {
+        return;
+    }
+    let limits = Limits {
+        cpu: Some(CpuLimit::of_percent(20).unwrap()),
+        ..Limits::default()
+    };
+    let lab = Lab::limited(limits);
+    let browser = lab.launch().await;
+    let page = Page::first(&browser).await;
+    let renderers = renderers();
+    let all_have = async |nice: i32| {
+        while renderers.iter().any(|&pid| nice_of(pid) != Some(nice)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    begin(
+        &page,
+        "globalThis.spinner = new Worker(URL.createObjectURL(new Blob(['for (;;);'])))",
+    )
+    .await;
+    timeout(ENDED_WITHIN, all_have(19))
+        .await
+        .expect("it comes before others");
+    page.evaluate("spinner.terminate(); 0").await;
+    timeout(ENDED_WITHIN, all_have(0))
+        .await
+        .expect("it is not forgiven");
     browser.close().await;
 }
