@@ -7,7 +7,7 @@ use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
 use crate::limits::cgroup::ControlGroup;
-use crate::limits::{ControlGroups, Enforcement, Limits, Machine, NoControlGroups};
+use crate::limits::{ControlGroups, Enforcement, Holder, Limits, Machine, NoControlGroups};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Running, Started, Unready};
@@ -70,6 +70,7 @@ pub struct Launcher {
     spawner: Arc<Spawner>,
     limits: Limits,
     control: Result<ControlGroups, NoControlGroups>,
+    shares_between_sessions: bool,
 }
 
 impl Launcher {
@@ -101,6 +102,8 @@ impl Launcher {
             small_shared_memory: profile::shared_memory_is_small(),
             spawner: Arc::new(spawner),
             limits: options.limits,
+            // Before this process moves to a group of its own.
+            shares_between_sessions: Machine::own().shares_between_sessions(),
             control: Machine::own().control_groups(options.limits),
         })
     }
@@ -246,9 +249,31 @@ impl Launcher {
 
     /// By whom its browsers are held to their limits of memory and CPU.
     pub fn enforcement(&self) -> Enforcement {
+        let by_kernel = |yes| {
+            if yes {
+                Holder::ControlGroup
+            } else {
+                self.by_priority()
+            }
+        };
         match &self.control {
-            Ok(_) => Enforcement::ControlGroup,
-            Err(reason) => Enforcement::Watched(reason.clone()),
+            Ok(groups) => Enforcement {
+                memory: Holder::ControlGroup,
+                cpu: by_kernel(groups.limit_cpu()),
+                without_groups: None,
+            },
+            Err(reason) => Enforcement {
+                memory: Holder::Watching,
+                cpu: self.by_priority(),
+                without_groups: Some(reason.clone()),
+            },
+        }
+    }
+
+    fn by_priority(&self) -> Holder {
+        match self.shares_between_sessions {
+            true => Holder::Watching,
+            false => Holder::Nobody,
         }
     }
 

@@ -4,6 +4,7 @@
 //! ours looks at the browser some times a second (`limits/guard.rs`). The number of processes is a jail's own
 //! resource limit either way.
 
+mod autogroup;
 pub(crate) mod cgroup;
 mod delegation;
 pub(crate) mod guard;
@@ -44,11 +45,24 @@ pub struct ProcessLimit(u32);
 
 /// By whom a browser is held to its limits of memory and CPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Enforcement {
-    /// By the kernel, in a control group of its own.
+pub struct Enforcement {
+    /// Whoever ends it for its memory.
+    pub memory: Holder,
+    /// Whoever keeps it from the others' cores.
+    pub cpu: Holder,
+    /// Why the kernel does not hold them, where it does not.
+    pub without_groups: Option<NoControlGroups>,
+}
+
+/// Who holds a browser to a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The kernel, by a control group of its own.
     ControlGroup,
-    /// By looking often, and a low priority, for this reason.
-    Watched(NoControlGroups),
+    /// We do, by looking often, and by a low priority for whoever has too much of the cores.
+    Watching,
+    /// Nothing does here.
+    Nobody,
 }
 
 impl MemoryLimit {

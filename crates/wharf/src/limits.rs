@@ -5,7 +5,9 @@ use std::num::NonZero;
 use std::str::FromStr;
 
 use clap::Args;
-use wharf_chrome::{CpuLimit, Enforcement, InvalidLimit, Limits, MemoryLimit, ProcessLimit};
+use wharf_chrome::{
+    CpuLimit, Enforcement, Holder, InvalidLimit, Limits, MemoryLimit, NoControlGroups, ProcessLimit,
+};
 
 /// What a session gets where nobody has said anything: a heavy page has less than one.
 const USUAL_MEMORY: u64 = 2 << 30;
@@ -100,16 +102,20 @@ impl fmt::Display for Held {
             cpu,
             processes,
         } = self.limits;
-        let kernel = self.enforcement == Enforcement::ControlGroup;
-        match (memory, kernel) {
-            (None, _) => write!(formatter, "memory without limit")?,
-            (Some(memory), true) => write!(formatter, "memory {memory} by control group")?,
-            (Some(memory), false) => write!(formatter, "memory {memory} by watching")?,
+        let Enforcement {
+            memory: of_memory,
+            cpu: of_cpu,
+            ..
+        } = self.enforcement;
+        match (memory, of_memory) {
+            (None, _) | (_, Holder::Nobody) => write!(formatter, "memory without limit")?,
+            (Some(memory), Holder::ControlGroup) => write!(formatter, "memory {memory} by control group")?,
+            (Some(memory), Holder::Watching) => write!(formatter, "memory {memory} by watching")?,
         }
-        match (cpu, kernel) {
-            (None, _) => write!(formatter, ", CPU without limit")?,
-            (Some(cpu), true) => write!(formatter, ", CPU {cpu} cores by control group")?,
-            (Some(cpu), false) => write!(formatter, ", CPU {cpu} cores by priority")?,
+        match (cpu, of_cpu) {
+            (None, _) | (_, Holder::Nobody) => write!(formatter, ", CPU without limit")?,
+            (Some(cpu), Holder::ControlGroup) => write!(formatter, ", CPU of {cpu} cores by control group")?,
+            (Some(cpu), Holder::Watching) => write!(formatter, ", CPU of {cpu} cores by priority")?,
         }
         match self.jailed {
             true => write!(formatter, ", {processes} processes"),
@@ -121,10 +127,9 @@ impl fmt::Display for Held {
 impl Held {
     /// Why the kernel does not hold them, if it does not.
     pub(crate) fn why_watched(&self) -> Option<String> {
-        match &self.enforcement {
-            Enforcement::ControlGroup | Enforcement::Watched(wharf_chrome::NoControlGroups::NotAsked) => None,
-            Enforcement::Watched(reason) => Some(reason.to_string()),
-        }
+        let reason = self.enforcement.without_groups.as_ref();
+        let asked = reason.filter(|&reason| *reason != NoControlGroups::NotAsked);
+        asked.map(ToString::to_string)
     }
 }
 

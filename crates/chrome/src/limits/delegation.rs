@@ -96,6 +96,19 @@ impl Machine {
         })
     }
 
+    /// Whether the kernel shares the cores between sessions of processes, and no CPU controller above us does so otherwise.
+    pub(crate) fn shares_between_sessions(&self) -> bool {
+        let enabled = self.read("proc/sys/kernel/sched_autogroup_enabled");
+        let groups = self.read("proc/self/cgroup").unwrap_or_default();
+        let in_one = |line: &str| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let controllers = fields.next().unwrap_or_default();
+            controllers.split(',').any(|name| name == "cpu") && fields.next() != Some("/")
+        };
+        let controlled = self.own_group().is_some_and(|own| own.join("cpu.max").exists());
+        enabled.is_some_and(|text| text.trim() == "1") && !controlled && !groups.lines().any(in_one)
+    }
+
     /// The folder of the group that we are in.
     pub(super) fn own_group(&self) -> Option<PathBuf> {
         let groups = self.read("proc/self/cgroup")?;

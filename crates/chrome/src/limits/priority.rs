@@ -10,8 +10,8 @@ use super::CpuLimit;
 use super::view::View;
 use std::time::{Duration, Instant};
 
-/// Processor time is counted in steps of 10 ms.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Processor time is counted in steps of 10 ms for each process.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Below so many hundredths of its limit, a browser is forgiven.
 const FORGIVEN: u64 = 80;
 const LOW: i32 = 19;
@@ -55,8 +55,8 @@ impl Priority {
                 );
             }
             // Again and again while it is low: it may have started a session of processes since.
-            if let (true, View::Jail(jail)) = (low || self.low, view) {
-                jail.set_nice(if low { LOW } else { USUAL });
+            if low || self.low {
+                view.set_nice(if low { LOW } else { USUAL });
             }
             self.low = low;
         }

@@ -216,6 +216,22 @@ fn a_machine_without_says_what_is_missing() {
     assert!(!unasked.base().join("wharf").exists(), "nobody has moved");
 }
 
+#[test]
+fn a_cpu_controller_above_us_is_seen() {
+    let tree = Tree::service("memory pids");
+    let shares = || Machine::at(tree.folder.path().to_owned(), Vec::new()).shares_between_sessions();
+    assert!(!shares(), "the kernel does not say");
+    tree.write("proc/sys/kernel/sched_autogroup_enabled", "1\n");
+    assert!(shares());
+    tree.write("proc/self/cgroup", "3:cpu,cpuacct:/\n");
+    assert!(shares());
+    tree.write("proc/self/cgroup", "3:cpu,cpuacct:/docker/1\n");
+    assert!(!shares());
+    tree.write("proc/self/cgroup", &format!("0::/{SERVICE}\n"));
+    tree.write(&format!("sys/fs/cgroup/{SERVICE}/cpu.max"), "max 100000");
+    assert!(!shares());
+}
+
 /// What the kernel itself does with a group, where this machine lets us make one; its controllers may be missing.
 #[test]
 fn the_kernel_ends_a_group_at_a_word_and_removes_it() {

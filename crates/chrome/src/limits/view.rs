@@ -4,12 +4,13 @@
 //! through the root directory of the first process, which also leads to the jail's file systems in memory: what lies
 //! there belongs to no process, and would be missed.
 
+use super::autogroup;
 use crate::procfs;
 use crate::sampler::Sampler;
 use rustix::fs::{CWD, Dir, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -81,23 +82,6 @@ impl JailView {
         };
         self.files.iter().filter_map(used).sum()
     }
-
-    /// Gives every scheduling group of the jail this nice value. The first process is skipped: it is not to be looked into.
-    pub(super) fn set_nice(&self, nice: i32) {
-        let mut done = Vec::new();
-        for process in self.process_ids().unwrap_or_default() {
-            let group = self.read(process, "autogroup").unwrap_or_default();
-            let name = group.split(u8::is_ascii_whitespace).next().unwrap_or_default();
-            if process == 1 || name.is_empty() || done.iter().any(|known| known == name) {
-                continue;
-            }
-            // Refused when we are not root and have asked often; asked again with the next look then.
-            let file = self.open(process, "autogroup", OFlags::WRONLY);
-            if file.is_some_and(|mut file| write!(file, "{nice}").is_ok()) {
-                done.push(name.to_owned());
-            }
-        }
-    }
 }
 
 impl View {
@@ -155,6 +139,26 @@ impl View {
                 Some(stats.map(|stat| stat.ticks).sum())
             }
             View::Tree(sampler) => sampler.ticks(),
+        }
+    }
+
+    /// Gives every session of processes in it this nice value.
+    pub(super) fn set_nice(&self, nice: i32) {
+        match self {
+            // The first process is not to be looked into.
+            View::Jail(jail) => {
+                let ids = jail.process_ids().unwrap_or_default().into_iter();
+                autogroup::set_nice(nice, ids.filter(|&id| id != 1), |id, flags| {
+                    jail.open(id, autogroup::FILE, flags)
+                });
+            }
+            View::Tree(sampler) => {
+                let ids = sampler.pids().unwrap_or_default().into_iter();
+                autogroup::set_nice(nice, ids, |id, flags| {
+                    let path = format!("/proc/{id}/{}", autogroup::FILE);
+                    Some(File::from(openat(CWD, path, flags, Mode::empty()).ok()?))
+                });
+            }
         }
     }
 
