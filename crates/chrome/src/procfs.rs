@@ -15,7 +15,7 @@ pub(crate) struct Stat {
 }
 
 /// What we use of `/proc/<pid>/statm`, in pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Statm {
     pub(crate) resident: u64,
     pub(crate) shared: u64,

@@ -1,16 +1,19 @@
 //! A control group of a browser's own: the kernel holds everything in it to its limits, and ends everything in it at a word.
 
 use super::Limits;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// In which the processor time of a limit is counted, in microseconds: the kernel's default.
 const CPU_PERIOD: u64 = 100_000;
-/// A group can be removed when the last process in it is reaped, which may be somebody else's to do.
-const REMOVE_TRIES: u32 = 50;
-const REMOVE_AGAIN: Duration = Duration::from_millis(10);
+/// A group can be removed when the last process in it has ended, of which the kernel tells.
+const REMOVE_TRIES: u32 = 5;
+const REMOVE_AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// The group. Dropped, everything in it is killed, and it goes.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl ControlGroup {
     pub(crate) fn remove(&self) -> bool {
         for _ in 0..REMOVE_TRIES {
             match fs::remove_dir(&self.folder) {
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => std::thread::sleep(REMOVE_AGAIN),
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => self.wait_for_change(),
                 Err(error) if error.kind() == ErrorKind::NotFound => return true,
                 Err(error) => {
                     tracing::error!(group = %self.folder.display(), %error, "cannot remove a control group");
@@ -91,6 +94,14 @@ impl ControlGroup {
         }
         tracing::error!(group = %self.folder.display(), "a control group does not become empty");
         false
+    }
+
+    fn wait_for_change(&self) {
+        if let Ok(mut events) = File::open(self.folder.join("cgroup.events")) {
+            // What was read before is what a change is told against.
+            let _ = std::io::copy(&mut events, &mut std::io::sink());
+            let _ = poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&REMOVE_AGAIN));
+        }
     }
 
     fn write(&self, file: &str, value: &str) -> Result<()> {
