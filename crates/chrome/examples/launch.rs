@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use wharf_chrome::{
-    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Sample,
+    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, Limits, ProfileRoot, Sample,
     find_browser,
 };
 
@@ -46,6 +46,7 @@ fn launcher(isolation: Isolation, profiles: ProfileRoot) -> Result<Launcher, Fai
         isolation,
         profiles,
         user: "nobody".to_owned(),
+        limits: Limits::default(),
     };
     Ok(Launcher::new(options)?)
 }

@@ -12,7 +12,7 @@ mod wire;
 
 pub(crate) use ambassador::{Ambassador, Hello};
 use arguments::LOCAL_TIME;
-pub(crate) use arguments::{Jailed, PROXY_PORT, command_line};
+pub(crate) use arguments::{Jailed, PROXY_PORT, command_line, in_memory};
 
 use crate::error::{hint, last_words};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};

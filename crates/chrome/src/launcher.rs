@@ -6,6 +6,8 @@ use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
+use crate::limits::cgroup::ControlGroup;
+use crate::limits::{ControlGroups, Enforcement, Holder, Limits, Machine, NoControlGroups};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Grace, Running, Started, Unready};
@@ -33,6 +35,8 @@ pub struct LauncherOptions {
     pub profiles: ProfileRoot,
     /// The user browsers run as when we are root; without effect otherwise. `nobody` exists everywhere.
     pub user: String,
+    /// What each may use.
+    pub limits: Limits,
 }
 
 /// What one browser is asked for.
@@ -64,6 +68,9 @@ pub struct Launcher {
     account: Account,
     small_shared_memory: bool,
     spawner: Arc<Spawner>,
+    limits: Limits,
+    control: Result<ControlGroups, NoControlGroups>,
+    shares_between_sessions: bool,
 }
 
 impl Launcher {
@@ -94,6 +101,10 @@ impl Launcher {
             profiles: Arc::new(options.profiles),
             small_shared_memory: profile::shared_memory_is_small(),
             spawner: Arc::new(spawner),
+            limits: options.limits,
+            // Before this process moves to a group of its own.
+            shares_between_sessions: Machine::own().shares_between_sessions(),
+            control: Machine::own().control_groups(options.limits),
         })
     }
 
@@ -137,6 +148,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
+            control: self.control_group().map_err(spawn_failed)?,
         };
         let started = match &self.walls {
             Walls::Jail(builder) => self.start_jailed(options, viewport, request, builder).await?,
@@ -155,6 +167,7 @@ impl Launcher {
     ) -> Result<Started, LaunchError> {
         let (profiles, binary) = (Arc::clone(&self.profiles), self.binary.path().to_owned());
         let small_shared_memory = self.small_shared_memory;
+        let watched = self.watched();
         let job = move || -> Result<Started, LaunchError> {
             let folder = profiles.create(&options.name, &request.account)?;
             let flags = flags::build(&FlagOptions {
@@ -171,6 +184,7 @@ impl Launcher {
                 spawned,
                 folder: Some(folder),
                 ambassador: None,
+                watched,
             })
         };
         self.spawner
@@ -209,12 +223,14 @@ impl Launcher {
     ) -> std::io::Result<Started> {
         let (socket, inside) = jail::socket_pair()?;
         let builder = Arc::clone(builder);
+        let limits = self.limits;
         let job = move || -> std::io::Result<Spawned> {
             let jailed = jail::Jailed {
                 binary: &program,
                 folder: &folder,
                 time_zone: builder.time_zone.as_deref(),
                 flags: &flags,
+                limits,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)
         };
@@ -222,7 +238,59 @@ impl Launcher {
             spawned: self.spawner.run(job).await??,
             folder: None,
             ambassador: Some(Ambassador::new(socket)?),
+            watched: self.watched(),
         })
+    }
+
+    /// What each browser may use.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// By whom its browsers are held to their limits of memory and CPU.
+    pub fn enforcement(&self) -> Enforcement {
+        let by_kernel = |yes| {
+            if yes {
+                Holder::ControlGroup
+            } else {
+                self.by_priority()
+            }
+        };
+        match &self.control {
+            Ok(groups) => Enforcement {
+                memory: Holder::ControlGroup,
+                cpu: by_kernel(groups.limit_cpu()),
+                without_groups: None,
+            },
+            Err(reason) => Enforcement {
+                memory: Holder::Watching,
+                cpu: self.by_priority(),
+                without_groups: Some(reason.clone()),
+            },
+        }
+    }
+
+    fn by_priority(&self) -> Holder {
+        match self.shares_between_sessions {
+            true => Holder::Watching,
+            false => Holder::Nobody,
+        }
+    }
+
+    fn control_group(&self) -> std::io::Result<Option<ControlGroup>> {
+        self.control.as_ref().ok().map(ControlGroups::create).transpose()
+    }
+
+    /// What the kernel does not hold browsers to.
+    fn watched(&self) -> Limits {
+        match &self.control {
+            Err(_) => self.limits,
+            Ok(control) => Limits {
+                memory: None,
+                cpu: self.limits.cpu.filter(|_| !control.limit_cpu()),
+                ..self.limits
+            },
+        }
     }
 
     /// Whether its browsers are in jails.
@@ -246,6 +314,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: reads.into_blocking_fd().map_err(failed)?,
             answers: writes.into_blocking_fd().map_err(failed)?,
+            control: self.control_group().map_err(failed)?,
         };
         let folder = profile::jailed_folder("check").map_err(std::io::Error::other);
         let started = self.start_in_jail(jail::probe(), folder.map_err(failed)?, request, builder);

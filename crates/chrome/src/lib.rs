@@ -17,6 +17,8 @@ mod error;
 mod flags;
 mod jail;
 mod launcher;
+mod limits;
+mod out_of_memory;
 mod process;
 mod procfs;
 mod profile;
@@ -36,6 +38,9 @@ pub use error::{LaunchError, LauncherError};
 pub use flags::{Isolation, Viewport};
 pub use jail::{InitProgram, JailError, init_if_asked};
 pub use launcher::{LaunchOptions, Launcher, LauncherOptions};
+pub use limits::{
+    CpuLimit, Enforcement, Holder, InvalidLimit, Limits, MemoryLimit, NoControlGroups, ProcessLimit,
+};
 pub use process::{BrowserExit, become_subreaper};
 pub use profile::{ProfileError, ProfileRoot};
 pub use running::{CloseReport, Grace};

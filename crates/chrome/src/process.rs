@@ -3,6 +3,9 @@
 mod group;
 mod jail;
 
+use crate::limits::cgroup::ControlGroup;
+use crate::limits::view::{JailView, View};
+use crate::sampler::Sampler;
 use group::Group;
 use jail::Jail;
 pub(crate) use jail::exit as jail_exit;
@@ -10,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -23,6 +27,8 @@ pub enum BrowserExit {
     Code(i32),
     /// Ended by a signal: 9 when it was killed, 6 or 11 when it crashed.
     Signal(i32),
+    /// It took more memory than its limit, and was ended whole.
+    OutOfMemory,
 }
 
 impl std::fmt::Display for BrowserExit {
@@ -31,6 +37,7 @@ impl std::fmt::Display for BrowserExit {
             BrowserExit::Clean => f.write_str("exit code 0"),
             BrowserExit::Code(code) => write!(f, "exit code {code}"),
             BrowserExit::Signal(signal) => write!(f, "signal {signal}"),
+            BrowserExit::OutOfMemory => f.write_str("its limit of memory, which it had passed"),
         }
     }
 }
@@ -53,19 +60,22 @@ impl Processes {
     /// Takes over a child that leads its own session and has not been waited for.
     ///
     /// `folder` is its working directory, which no other browser shares, as the kernel spells it.
-    pub(crate) fn group(leader: Pid, folder: PathBuf) -> Processes {
-        Processes::new(leader, Kind::Group(Group::new(leader, folder)))
+    pub(crate) fn group(leader: Pid, folder: PathBuf, control: Option<ControlGroup>) -> Processes {
+        Processes::new(leader, Kind::Group(Group::new(leader, folder)), control)
     }
 
-    /// Takes over a child that builds a jail and waits for its first process. It has not been waited for.
-    pub(crate) fn jail(leader: Pid) -> Processes {
-        Processes::new(leader, Kind::Jail(Jail::new(leader)))
+    /// Takes over a child that builds a jail and waits for its first process. It has not been waited for. `files` are
+    /// the jail's file systems in memory.
+    pub(crate) fn jail(leader: Pid, files: Vec<PathBuf>, control: Option<ControlGroup>) -> Processes {
+        Processes::new(leader, Kind::Jail(Jail::new(leader, files)), control)
     }
 
-    fn new(leader: Pid, kind: Kind) -> Processes {
+    fn new(leader: Pid, kind: Kind, control: Option<ControlGroup>) -> Processes {
         Processes(Arc::new(Family {
             leader,
             kind,
+            control,
+            too_large: AtomicBool::new(false),
             reaped: Mutex::new(None),
         }))
     }
@@ -86,6 +96,9 @@ impl Drop for Processes {
 pub(crate) struct Family {
     leader: Pid,
     kind: Kind,
+    control: Option<ControlGroup>,
+    /// Whether it was killed for its memory.
+    too_large: AtomicBool,
     /// How many processes were waited for, once all are. Until then the leader's number cannot be anybody else's.
     reaped: Mutex<Option<u32>>,
 }
@@ -109,6 +122,30 @@ impl Family {
         }
     }
 
+    /// Where the browser can be looked at cheaply; `None` while it is being started, and when it is gone.
+    pub(crate) fn view(self: &Arc<Self>) -> Option<View> {
+        match &self.kind {
+            Kind::Group(_) => Some(View::Tree(Sampler::of(self))),
+            Kind::Jail(jail) => Some(match jail.root()? {
+                Ok(root) => View::Jail(JailView::of(root, jail.files())),
+                // Where the kernel lets us not look inside. Its files do not count then.
+                Err(_) => View::Tree(Sampler::of(self)),
+            }),
+        }
+    }
+
+    /// Kills all, for having more memory than they may.
+    pub(crate) fn exceeded_memory(&self) {
+        self.too_large.store(true, Ordering::Release);
+        self.kill();
+    }
+
+    /// Whether they were killed for their memory, by us or by the kernel. To be asked before [`Family::destroy`].
+    pub(crate) fn is_too_large(&self) -> bool {
+        let by_kernel = || self.control.as_ref().is_some_and(ControlGroup::ran_out_of_memory);
+        self.too_large.load(Ordering::Acquire) || by_kernel()
+    }
+
     /// Sends SIGKILL to all. Does nothing while or after [`Family::destroy`] runs.
     pub(crate) fn kill(&self) {
         let reaped = match self.reaped.try_lock() {
@@ -118,6 +155,9 @@ impl Family {
         };
         if reaped.is_some() {
             return;
+        }
+        if let Some(control) = &self.control {
+            control.kill();
         }
         match &self.kind {
             Kind::Group(group) => group.kill(),
@@ -145,9 +185,18 @@ impl Family {
     /// kernel needs to take them down (20-30 ms). A second call waits for the first.
     pub(crate) fn destroy(&self) -> u32 {
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        *reaped.get_or_insert_with(|| match &self.kind {
-            Kind::Group(group) => group.destroy(),
-            Kind::Jail(jail) => jail.destroy(),
+        *reaped.get_or_insert_with(|| {
+            if let Some(control) = &self.control {
+                control.kill();
+            }
+            let count = match &self.kind {
+                Kind::Group(group) => group.destroy(),
+                Kind::Jail(jail) => jail.destroy(),
+            };
+            if let Some(control) = &self.control {
+                control.remove();
+            }
+            count
         })
     }
 

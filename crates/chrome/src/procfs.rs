@@ -15,7 +15,7 @@ pub(crate) struct Stat {
 }
 
 /// What we use of `/proc/<pid>/statm`, in pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Statm {
     pub(crate) resident: u64,
     pub(crate) shared: u64,
@@ -32,7 +32,7 @@ pub(crate) fn statm(pid: Pid) -> Option<Statm> {
 /// Proportional set size in bytes. The error kind tells "may not read" from "is gone".
 pub(crate) fn pss(pid: Pid) -> std::io::Result<u64> {
     let text = std::fs::read(format!("/proc/{pid}/smaps_rollup"))?;
-    parse_pss(&text).ok_or_else(|| std::io::Error::from(ErrorKind::InvalidData))
+    parse_kibibytes(&text, "Pss:").ok_or_else(|| std::io::Error::from(ErrorKind::InvalidData))
 }
 
 /// A field of `/proc/<pid>/status`.
@@ -104,7 +104,7 @@ fn children_below(tasks: &Path) -> Vec<Pid> {
         .collect()
 }
 
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
     // The name in parentheses may itself hold spaces and parentheses: only the last one closes it.
     let close = text.iter().rposition(|&byte| byte == b')')?;
     let fields: Vec<&str> = std::str::from_utf8(text.get(close + 1..)?)
@@ -121,7 +121,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-fn parse_statm(text: &[u8]) -> Option<Statm> {
+pub(crate) fn parse_statm(text: &[u8]) -> Option<Statm> {
     let mut pages = std::str::from_utf8(text)
         .ok()?
         .split_ascii_whitespace()
@@ -133,9 +133,10 @@ fn parse_statm(text: &[u8]) -> Option<Statm> {
     })
 }
 
-fn parse_pss(text: &[u8]) -> Option<u64> {
+/// The value of a line of `smaps_rollup`, in bytes.
+pub(crate) fn parse_kibibytes(text: &[u8], field: &str) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kib.checked_mul(1024)
 }

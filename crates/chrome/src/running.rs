@@ -4,6 +4,7 @@ use crate::cdp::{CdpError, CdpPipe};
 use crate::devtools::Devtools;
 use crate::flags::Viewport;
 use crate::jail::{Ambassador, Hello};
+use crate::limits::{Limits, guard};
 use crate::process::{BrowserExit, ExitEvent, Family, Processes, jail_exit};
 use crate::profile::ProfileFolder;
 use crate::ready::{self, NotReady, Prepared};
@@ -40,6 +41,8 @@ pub(crate) struct Running {
     tail: StderrTail,
     supervisor: JoinSet<()>,
     drain: JoinSet<()>,
+    /// Holds it to its limits, where nobody else does.
+    _guard: JoinSet<()>,
     /// Browsers are tied to the life of its thread.
     _spawner: Arc<Spawner>,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Started {
     pub(crate) spawned: Spawned,
     pub(crate) folder: Option<ProfileFolder>,
     pub(crate) ambassador: Option<(Arc<Ambassador>, Hello)>,
+    /// What the kernel does not hold it to.
+    pub(crate) watched: Limits,
 }
 
 /// What a ready browser says of itself.
@@ -106,6 +111,7 @@ impl Running {
             spawned,
             folder,
             ambassador,
+            watched: limits,
         } = started;
         // Taken in this order, so that an early return kills before it removes.
         let Spawned { processes, stderr } = spawned;
@@ -114,7 +120,7 @@ impl Running {
         let tail = StderrTail::default();
         let (announce, announced) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
-        let (mut supervisor, mut drain) = (JoinSet::new(), JoinSet::new());
+        let (mut supervisor, mut drain, mut guard) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
         let (ambassador, hello) = ambassador.unzip();
         let watched = Watched {
             event,
@@ -122,6 +128,7 @@ impl Running {
         };
         supervisor.spawn(supervise(watched, Arc::clone(processes.family()), exit_sender));
         drain.spawn(stderr::drain(stderr, tail.clone(), announce));
+        guard.spawn(guard::watch(Arc::clone(processes.family()), limits));
         Ok(Running {
             processes,
             folder,
@@ -133,6 +140,7 @@ impl Running {
             tail,
             supervisor,
             drain,
+            _guard: guard,
             _spawner: spawner,
         })
     }
@@ -289,6 +297,10 @@ impl Watched {
 async fn supervise(watched: Watched, family: Arc<Family>, publish: watch::Sender<Option<BrowserExit>>) {
     match watched.ended().await {
         Ok(exit) => {
+            let exit = match family.is_too_large() {
+                true => BrowserExit::OutOfMemory,
+                false => exit,
+            };
             publish.send_replace(Some(exit));
         }
         Err(error) => tracing::error!(leader = %family.leader(), %error, "cannot wait for a browser"),

@@ -59,16 +59,25 @@ impl Sampler {
     /// Processor time alone, as in [`Sample::cpu`], or `None` when the browser is gone. Blocks for 1-2 ms.
     pub fn cpu(&self) -> Option<Duration> {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.cpu = past.cpu.max(duration(self.ticks()?));
+        Some(past.cpu)
+    }
+
+    /// Processor time of those alive, in clock ticks, or `None` when the browser is gone.
+    pub(crate) fn ticks(&self) -> Option<u64> {
         let (mut ticks, mut alive) = (0, false);
         for (_, stat) in self.processes() {
             ticks += stat.ticks;
             alive |= !stat.zombie;
         }
-        if self.family.is_reaped() || !alive {
-            return None;
-        }
-        past.cpu = past.cpu.max(duration(ticks));
-        Some(past.cpu)
+        (alive && !self.family.is_reaped()).then_some(ticks)
+    }
+
+    /// The browser's processes, or `None` when it is gone.
+    pub(crate) fn pids(&self) -> Option<Vec<Pid>> {
+        let alive = self.processes().filter(|(_, stat)| !stat.zombie);
+        let pids: Vec<Pid> = alive.map(|(pid, _)| pid).collect();
+        (!pids.is_empty() && !self.family.is_reaped()).then_some(pids)
     }
 
     /// Measures now, or answers `None` when the browser is gone.

@@ -6,9 +6,11 @@
 use crate::account::Account;
 use crate::environment::environment;
 use crate::jail;
+use crate::limits::cgroup::ControlGroup;
 use crate::process::Processes;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -55,6 +57,8 @@ pub(crate) struct SpawnRequest {
     /// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
     pub(crate) commands: OwnedFd,
     pub(crate) answers: OwnedFd,
+    /// Where it is from its first moment on.
+    pub(crate) control: Option<ControlGroup>,
 }
 
 /// A browser that has been executed.
@@ -74,8 +78,8 @@ pub(crate) fn spawn(
     command.args(flags).current_dir(folder);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.env_clear().envs(environment(folder, folder));
-    execute(command, request, |leader| {
-        Processes::group(leader, folder.to_owned())
+    execute(command, request, |leader, control| {
+        Processes::group(leader, folder.to_owned(), control)
     })
 }
 
@@ -91,18 +95,26 @@ pub(crate) fn spawn_jailed(
     // Neither is the browser's: the first process gives it others.
     command.stdin(socket).stdout(builder.init.try_clone()?);
     command.env_clear();
-    execute(command, request, Processes::jail)
+    execute(command, request, |leader, control| {
+        Processes::jail(leader, jail::in_memory(jailed), control)
+    })
 }
 
 fn execute(
     mut command: Command,
     request: SpawnRequest,
-    adopt: impl FnOnce(Pid) -> Processes,
+    adopt: impl FnOnce(Pid, Option<ControlGroup>) -> Processes,
 ) -> std::io::Result<Spawned> {
     command.stderr(Stdio::piped());
     if let Account::Other { user, group } = request.account {
         // Setting the user as root also drops the supplementary groups.
         command.gid(group).uid(user);
+    }
+    let door = request.control.as_ref().map(ControlGroup::door).transpose()?;
+    #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
+    // SAFETY: a write to a descriptor is a system call only. It comes before the mappings, which may use its number.
+    unsafe {
+        command.pre_exec(move || door.as_ref().map_or(Ok(()), enter));
     }
     let mappings = vec![
         FdMapping {
@@ -123,12 +135,19 @@ fn execute(
     }
     let mut child = command.spawn()?;
     // Spawning answers after exec, so `restrain` has run and the child leads its session.
-    let processes = adopt(Pid::from_child(&child));
+    crate::out_of_memory::come_first(&child.id().to_string());
+    let processes = adopt(Pid::from_child(&child), request.control);
     let stderr = child
         .stderr
         .take()
         .ok_or_else(|| std::io::Error::other("stderr was not piped"))?;
     Ok(Spawned { processes, stderr })
+}
+
+/// Moves the child to the control group whose door this is.
+fn enter(door: &File) -> std::io::Result<()> {
+    rustix::io::write(door, b"0")?;
+    Ok(())
 }
 
 /// Runs in the child after the change of user, which would clear the parent death signal.

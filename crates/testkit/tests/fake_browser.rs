@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use wharf_chrome::{
-    BrowserExit, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, Viewport, find_browser,
+    BrowserExit, Isolation, LaunchOptions, Launcher, LauncherOptions, Limits, ProfileRoot, Viewport,
+    find_browser,
 };
 use wharf_testkit::Cdp;
 
@@ -20,6 +21,7 @@ async fn it_gets_ready_counts_over_reconnects_and_closes() -> anyhow::Result<()>
         isolation: Isolation::Process,
         profiles: ProfileRoot::choose(folder.path())?,
         user: "nobody".to_owned(),
+        limits: Limits::default(),
     })?;
     let browser = launcher
         .launch(LaunchOptions {

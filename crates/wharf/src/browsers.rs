@@ -13,6 +13,7 @@ use wharf_egress::PrivateAddresses;
 use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
 
 use crate::egress::EgressArguments;
+use crate::limits::{Held, SessionLimits};
 
 const EXAMINED_WITHIN: Duration = Duration::from_secs(30);
 /// What a session may need of the machine's memory before it counts as full: a busy page, not an idle one.
@@ -45,6 +46,8 @@ pub(crate) struct BrowserArguments {
     isolation: IsolationLevel,
     #[command(flatten)]
     egress: EgressArguments,
+    #[command(flatten)]
+    limits: SessionLimits,
 }
 
 /// What stands between a page and the machine.
@@ -64,7 +67,7 @@ impl BrowserArguments {
         Ok(wharf_chrome::find_browser(self.chromium.as_deref())?)
     }
 
-    /// Starts browsers of this binary, which reach what the flags and `private` allow. Outside of jails, profiles are in
+    /// Starts browsers of this binary, which reach what the flags and `private` allow; tells what limits hold. Outside of jails, profiles are in
     /// memory or below `profiles`.
     pub(crate) async fn start(
         &self,
@@ -72,13 +75,12 @@ impl BrowserArguments {
         profiles: &Path,
         private: PrivateAddresses,
         built_in: BuiltInProxy,
-    ) -> anyhow::Result<Chromiums> {
+    ) -> anyhow::Result<(Chromiums, Held)> {
         let launcher = self.launcher(binary, profiles).await?;
-        Ok(Chromiums::new(
-            launcher,
-            self.egress.addresses(private)?,
-            built_in,
-        ))
+        let held = self.held(&launcher);
+        tracing::info!("each session may have {held}");
+        let addresses = self.egress.addresses(private)?;
+        Ok((Chromiums::new(launcher, addresses, built_in), held))
     }
 
     /// Starts one browser, and looks at what stands around it.
@@ -86,7 +88,7 @@ impl BrowserArguments {
         &self,
         binary: BrowserBinary,
         profiles: &Path,
-    ) -> anyhow::Result<(String, Vec<Wall>)> {
+    ) -> anyhow::Result<(String, Vec<Wall>, Held)> {
         let launcher = self.launcher(binary, profiles).await?;
         let options = LaunchOptions {
             name: "doctor".to_owned(),
@@ -95,7 +97,8 @@ impl BrowserArguments {
             deadline: EXAMINED_WITHIN,
         };
         let browser = launcher.launch(options).await?;
-        let seen = (browser.version().to_owned(), browser.walls());
+        let held = self.held(&launcher);
+        let seen = (browser.version().to_owned(), browser.walls(), held);
         browser.close().await;
         Ok(seen)
     }
@@ -113,9 +116,18 @@ impl BrowserArguments {
             isolation,
             profiles: ProfileRoot::choose(profiles)?,
             user: self.browser_user.clone(),
+            limits: self.limits.limits(),
         })?;
         launcher.check().await?;
         Ok(Arc::new(launcher))
+    }
+
+    fn held(&self, launcher: &Launcher) -> Held {
+        Held {
+            limits: launcher.limits(),
+            enforcement: launcher.enforcement(),
+            jailed: self.jailed(),
+        }
     }
 
     /// Whether pages run with nothing between them and the machine.
@@ -153,13 +165,18 @@ impl BrowserArguments {
 
 /// As many sessions as fit into the machine's memory, and one at least.
 fn slots_by_memory() -> u32 {
+    u32::try_from(machine_memory() / MEMORY_PER_SESSION)
+        .unwrap_or(u32::MAX)
+        .clamp(1, 200)
+}
+
+/// Of this machine, in bytes.
+pub(crate) fn machine_memory() -> u64 {
     let machine = rustix::system::sysinfo();
     #[expect(
         clippy::useless_conversion,
         reason = "the width of these fields depends on the machine"
     )]
     let memory = u64::from(machine.totalram) * u64::from(machine.mem_unit);
-    u32::try_from(memory / MEMORY_PER_SESSION)
-        .unwrap_or(u32::MAX)
-        .clamp(1, 200)
+    memory
 }

@@ -19,13 +19,17 @@ impl Doctor {
         let examined = self.browsers.examine(binary.clone(), &profiles).await;
         // Made for browsers without a jail, and empty again.
         let _ = std::fs::remove_dir_all(&profiles);
-        let (version, walls) = examined?;
+        let (version, walls, held) = examined?;
         #[expect(clippy::print_stdout, reason = "what the command is asked for")]
         {
             println!("ok  browser       {version}, {}", binary.path().display());
             for wall in &walls {
                 let verdict = if wall.stands { "ok" } else { "NO" };
                 println!("{verdict}  {:<13} {}", wall.name, wall.seen);
+            }
+            println!("ok  limits        {held}");
+            if let Some(reason) = held.why_watched() {
+                println!("--                the kernel does not hold them: {reason}");
             }
         }
         let missing = walls.iter().filter(|wall| !wall.stands).count();

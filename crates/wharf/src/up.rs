@@ -25,6 +25,7 @@ use wharf_worker::{BuiltInProxy, Worker, WorkerOptions};
 use crate::browsers::BrowserArguments;
 use crate::data_dir::DataDir;
 use crate::durations::{ControlDurations, SessionDurations};
+use crate::limits::Held;
 use crate::serve::{self, StopSignals};
 use crate::{control_plane, role};
 use banner::Pages;
@@ -99,13 +100,13 @@ impl Up {
         let server = serve::start(listener, wharf_api::router(api.clone(), gateway.router()));
         let worker = self.start_worker(binary, data_dir, &signing_key, &base_url, credential);
         let warm_up = async { Ok(database.store.warm_up().await?) };
-        let (worker, ()) = tokio::try_join!(worker, warm_up)?;
+        let ((worker, held), ()) = tokio::try_join!(worker, warm_up)?;
         local_workers.set(&worker);
         reconcile::start(&control);
 
         let base_url = base_url.as_str().trim_end_matches('/');
         let env = data_dir.publish_env(base_url, project, &key)?;
-        banner::print(base_url, project, &key, &env, self.pages());
+        banner::print(base_url, project, &key, &env, self.pages(), &held);
         Ok(Everything {
             worker,
             gateway,
@@ -136,18 +137,17 @@ impl Up {
         signing_key: &SigningKey,
         base_url: &Url,
         credential: WorkerCredential,
-    ) -> anyhow::Result<Worker> {
+    ) -> anyhow::Result<(Worker, Held)> {
         let private = match self.egress_deny_private {
             true => PrivateAddresses::Denied,
             false => PrivateAddresses::Allowed,
         };
         let profiles = data_dir.join("browsers");
-        let browsers = self
+        let (browsers, held) = self
             .browsers
             .start(binary, &profiles, private, BuiltInProxy::Direct)
-            .await?
-            .with_grace(self.session_durations.grace());
-        Worker::start(WorkerOptions {
+            .await?;
+        let worker = Worker::start(WorkerOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,
             regions: self.browsers.regions(),
@@ -158,12 +158,13 @@ impl Up {
             verifying_key: signing_key.verifying_key().clone(),
             rules: self.session_durations.rules(),
             spool: Some(data_dir.join(SPOOL)),
-            browsers,
+            browsers: browsers.with_grace(self.session_durations.grace()),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         })
         .await
-        .context("the worker did not start")
+        .context("the worker did not start")?;
+        Ok((worker, held))
     }
 }
 

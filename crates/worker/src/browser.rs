@@ -129,6 +129,8 @@ impl Endpoint {
 pub(crate) enum Exit {
     /// It was asked to close, and did.
     Clean,
+    /// It took more memory than a session may have.
+    OutOfMemory,
     /// Anything else, in words.
     Crash(String),
 }

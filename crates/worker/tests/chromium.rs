@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 use url::Url;
-use wharf_chrome::{Isolation, Launcher, LauncherOptions, ProfileRoot, find_browser};
+use wharf_chrome::{Isolation, Launcher, LauncherOptions, Limits, ProfileRoot, find_browser};
 use wharf_domain::{
     Clock, EndReason, Generation, Incarnation, Millis, ProjectId, Region, SeededEntropy, SessionId,
     SystemClock, WorkerCredential, WorkerId,
@@ -70,6 +70,7 @@ fn launcher(profiles: &Path) -> Launcher {
         isolation: Isolation::Process,
         profiles: ProfileRoot::at(profiles).unwrap(),
         user: "nobody".to_owned(),
+        limits: Limits::default(),
     })
     .unwrap()
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wharf_chrome::{
-    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, ProfileRoot, find_browser,
+    Browser, InitProgram, Isolation, LaunchOptions, Launcher, LauncherOptions, Limits, ProfileRoot,
+    find_browser,
 };
 
 use crate::figure::{Comparison, Figure, Unit};
@@ -43,6 +44,7 @@ impl Bare {
             isolation,
             profiles: ProfileRoot::choose(disk)?,
             user: BROWSER_USER.to_owned(),
+            limits: Limits::default(),
         })?;
         Ok(Bare { launcher, started: 0 })
     }

@@ -124,7 +124,8 @@ impl Outcome {
     }
 }
 
-fn percentile(times: &[Duration], percent: usize) -> Duration {
+/// The time that so many in a hundred do not exceed.
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);

@@ -4,6 +4,7 @@ mod browser_killed;
 mod client_killed;
 mod cycles;
 mod double_launches;
+mod greedy;
 mod mixed;
 mod outage;
 mod parallel_creates;
@@ -73,6 +74,11 @@ pub const ALL: &[Scenario] = &[
         name: "cycles",
         about: "session after session with Chromium: nothing is left and nothing grows",
         run: |conditions| Box::pin(cycles::run(conditions)),
+    },
+    Scenario {
+        name: "greedy",
+        about: "pages that take memory, threads, disk, sockets and CPU without end: their neighbours notice nothing",
+        run: |conditions| Box::pin(greedy::run(conditions)),
     },
     Scenario {
         name: "mixed",

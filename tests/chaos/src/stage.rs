@@ -71,6 +71,11 @@ pub struct Links {
 impl Stage {
     /// Starts everything.
     pub async fn set(conditions: &Conditions, crew: Crew) -> anyhow::Result<Self> {
+        Self::set_with(conditions, crew, &[]).await
+    }
+
+    /// The same, with further arguments for each worker.
+    pub async fn set_with(conditions: &Conditions, crew: Crew, arguments: &[&str]) -> anyhow::Result<Self> {
         let tools = tempfile::Builder::new()
             .prefix("chaos-")
             .permissions(std::fs::Permissions::from_mode(0o755))
@@ -80,9 +85,15 @@ impl Stage {
         std::fs::copy(&conditions.fake_browser, &fake_browser)?;
         let addresses = Addresses::reserve(crew.apis, crew.gateways, crew.fakes + crew.reals)?;
         let links = Links::to(&addresses, conditions.seed).await?;
+        let mut workers = workers(crew, &fake_browser);
+        for worker in &mut workers {
+            worker
+                .arguments
+                .extend(arguments.iter().map(|&argument| argument.to_owned()));
+        }
         let options = FleetOptions {
             binary: conditions.wharf.clone(),
-            workers: workers(crew, &fake_browser),
+            workers,
             api_arguments: Vec::new(),
         };
         let routes = links.routes(crew.gateways);

@@ -2,20 +2,26 @@
 
 use super::INIT;
 use crate::environment::environment;
+use crate::limits::{Limits, MemoryLimit};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TMP: &str = "/tmp";
 
 /// Where the browser finds its proxy, on the jail's loopback.
 pub(crate) const PROXY_PORT: u16 = 3128;
 
-/// Bytes of the session's folder: profile, cache, downloads. What fills it gets ENOSPC, and nobody else does.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Bytes of the session's folder at most: profile, cache, downloads. What fills it gets ENOSPC, and nobody else does.
 const FOLDER_SIZE: u64 = 1 << 30;
-/// Bytes of /tmp.
+/// Bytes of /tmp at most.
 const TMP_SIZE: u64 = 256 << 20;
-/// Bytes of /dev/shm, through which Chromium's processes exchange what they draw.
+/// Bytes of /dev/shm at most, through which Chromium's processes exchange what they draw.
 const SHARED_MEMORY_SIZE: u64 = 1 << 30;
+/// The part of a session's memory that one file system may have, one in this many: a full disk is to be told from too
+/// much memory.
+const MEMORY_PER_FILES: u64 = 2;
 
 /// What a browser needs beside programs: how fonts are chosen, where libraries lie, whom to trust, and the
 /// operator's own policies. No users, no names of machines.
@@ -46,6 +52,13 @@ pub(crate) struct Jailed<'a> {
     pub(crate) time_zone: Option<&'a Path>,
     /// The browser's own.
     pub(crate) flags: &'a [String],
+    /// What it may use.
+    pub(crate) limits: Limits,
+}
+
+/// The file systems that are in memory.
+pub(crate) fn in_memory(jailed: &Jailed<'_>) -> Vec<PathBuf> {
+    vec![SHARED_MEMORY.into(), TMP.into(), jailed.folder.to_owned()]
 }
 
 /// The whole command line, without bubblewrap's own path.
@@ -66,7 +79,8 @@ pub(crate) fn command_line(jailed: &Jailed<'_>) -> Vec<OsString> {
         line.0.push(value);
     }
     file_system(&mut line, jailed);
-    line.add(["--", "/proc/self/fd/1", INIT]);
+    let processes = jailed.limits.processes.number().to_string();
+    line.add(["--", "/proc/self/fd/1", INIT, &processes]);
     line.0.push(jailed.binary.into());
     line.0.extend(jailed.flags.iter().map(OsString::from));
     line.0
@@ -90,9 +104,11 @@ fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
         line.0.extend([zone.into(), LOCAL_TIME.into()]);
     }
     line.add(["--proc", "/proc", "--dev", "/dev"]);
-    line.tmpfs(SHARED_MEMORY_SIZE, Path::new("/dev/shm"));
-    line.tmpfs(TMP_SIZE, Path::new(TMP));
-    line.tmpfs(FOLDER_SIZE, jailed.folder);
+    let memory = jailed.limits.memory.map_or(u64::MAX, MemoryLimit::bytes);
+    let size = |most: u64| most.min(memory / MEMORY_PER_FILES);
+    line.tmpfs(size(SHARED_MEMORY_SIZE), Path::new(SHARED_MEMORY));
+    line.tmpfs(size(TMP_SIZE), Path::new(TMP));
+    line.tmpfs(size(FOLDER_SIZE), jailed.folder);
     // Last, for it may lie below one of those.
     if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
         line.bind(home);
@@ -130,6 +146,10 @@ mod tests {
             folder: Path::new("/wharf-1/session-1"),
             time_zone: Some(Path::new("/usr/share/zoneinfo/UTC")),
             flags: &["--headless=new".to_owned()],
+            limits: Limits {
+                memory: MemoryLimit::of_bytes(600 << 20).ok(),
+                ..Limits::default()
+            },
         };
         let words = command_line(&jailed).into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
@@ -146,6 +166,14 @@ mod tests {
                 "{pair:?}"
             );
         }
+    }
+
+    #[test]
+    fn no_file_system_takes_all_of_a_small_sessions_memory() {
+        let line = line("/usr/lib/chromium/chromium");
+        let sizes = line.windows(2).filter(|words| words[0] == "--size");
+        let sizes: Vec<u64> = sizes.map(|words| words[1].parse().unwrap()).collect();
+        assert_eq!(sizes, [300 << 20, 256 << 20, 300 << 20]);
     }
 
     #[test]
@@ -173,6 +201,7 @@ mod tests {
             [
                 "/proc/self/fd/1",
                 "jail-init",
+                "2048",
                 "/usr/lib/chromium/chromium",
                 "--headless=new"
             ]

@@ -18,10 +18,7 @@ use std::process::{Command, ExitCode, Stdio};
 const CANNOT_START: u8 = 127;
 /// Added to the number of the signal that ended the browser, as shells do.
 pub(super) const SIGNALED: i32 = 128;
-/// Processes and threads of one browser. A heavy page has some 300; what goes on forking hurts itself only.
-const PROCESSES: u64 = 2_048;
-
-/// Runs `arguments`, the browser and its flags, as the first process of a jail. Ends when the browser does, and with its
+/// Runs `arguments`, the number of processes and threads that it may have, the browser and its flags, as the first process of a jail. Ends when the browser does, and with its
 /// exit code, or 128 and the number of its signal.
 pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(arguments) {
@@ -40,6 +37,8 @@ pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
+    // While our own /proc is ours to write to.
+    crate::out_of_memory::come_first("self");
     // Whoever takes over the browser has our user, but is not to look into us.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = std::io::stdin();
@@ -67,12 +66,15 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCod
 }
 
 fn start(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<Pid> {
-    let processes = Rlimit {
-        current: Some(PROCESSES),
-        maximum: Some(PROCESSES),
-    };
-    setrlimit(Resource::Nproc, processes)?;
     let mut arguments = arguments.into_iter();
+    let processes = arguments.next().and_then(|number| number.to_str()?.parse().ok());
+    let processes: u64 = processes.ok_or(std::io::ErrorKind::InvalidInput)?;
+    // Counted within the jail's user namespace, so what goes on forking hurts itself only.
+    let limit = Rlimit {
+        current: Some(processes),
+        maximum: Some(processes),
+    };
+    setrlimit(Resource::Nproc, limit)?;
     let binary = arguments.next().unwrap_or_default();
     let child = Command::new(&binary)
         .args(arguments)

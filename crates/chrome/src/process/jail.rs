@@ -2,12 +2,15 @@
 //! and reaps when that one ends.
 
 use super::{BrowserExit, wait_for};
+use crate::limits::view::root_of;
 use crate::procfs;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal, waitid,
 };
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// Added by shells, by bubblewrap and by our first process to the number of the signal that ended what they ran.
@@ -17,15 +20,45 @@ const SIGNALED: i32 = 128;
 #[derive(Debug)]
 pub(super) struct Jail {
     bubblewrap: Pid,
-    first: OnceLock<OwnedFd>,
+    first: OnceLock<First>,
+    files: Vec<PathBuf>,
+}
+
+/// The first process inside: its number, and a hold on it, for the number may become another's.
+#[derive(Debug)]
+struct First {
+    pid: Pid,
+    process: OwnedFd,
 }
 
 impl Jail {
-    pub(super) fn new(bubblewrap: Pid) -> Jail {
+    pub(super) fn new(bubblewrap: Pid, files: Vec<PathBuf>) -> Jail {
         Jail {
             bubblewrap,
             first: OnceLock::new(),
+            files,
         }
+    }
+
+    /// Its file systems in memory.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The root directory inside; `None` before it is known who is the first process there, and after its end.
+    ///
+    /// # Errors
+    /// We may not look inside.
+    pub(super) fn root(&self) -> Option<std::io::Result<OwnedFd>> {
+        let first = self.first.get()?;
+        let root = root_of(first.pid).map_err(Into::into);
+        // Alive after the number was used, so it was its number still.
+        let mut ended = [PollFd::new(&first.process, PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        (poll(&mut ended, Some(&at_once)) == Ok(0)).then_some(root)
     }
 
     /// Finds the first process, which runs by now, so that it can be told from others should bubblewrap end before it.
@@ -47,7 +80,7 @@ impl Jail {
         }
         if let Some(first) = self.first.get() {
             // Fails only when it has ended by itself.
-            let _ = pidfd_send_signal(first, Signal::KILL);
+            let _ = pidfd_send_signal(&first.process, Signal::KILL);
         }
         self.signal(Signal::KILL);
     }
@@ -64,14 +97,17 @@ impl Jail {
         let outside = wait_for(&WaitId::Pid(self.bubblewrap));
         // With its parent gone it is our child, unless that has reaped it before.
         let inside = self.first.get();
-        outside + inside.map_or(0, |first| wait_for(&WaitId::PidFd(first.as_fd())))
+        outside + inside.map_or(0, |first| wait_for(&WaitId::PidFd(first.process.as_fd())))
     }
 
     /// Of bubblewrap: the first process inside, or nobody yet, or nobody any more.
-    fn children(&self) -> Vec<OwnedFd> {
+    fn children(&self) -> Vec<First> {
         let children = procfs::children(self.bubblewrap).into_iter();
         children
-            .filter_map(|child| pidfd_open(child, PidfdFlags::empty()).ok())
+            .filter_map(|pid| {
+                let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+                Some(First { pid, process })
+            })
             .collect()
     }
 

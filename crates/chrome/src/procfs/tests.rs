@@ -18,7 +18,7 @@ fn a_name_with_parentheses_does_not_shift_the_fields() {
 #[test]
 fn the_smaps_total_is_in_bytes_and_not_one_of_its_parts() {
     let text = b"5581-7ffe ---p 00000000 00:00 0 [rollup]\nRss: 900 kB\nPss:    155 kB\nPss_Anon: 80 kB\n";
-    assert_eq!(parse_pss(text), Some(155 * 1024));
+    assert_eq!(parse_kibibytes(text, "Pss:"), Some(155 * 1024));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn our_own_process_can_be_read() {
 proptest! {
     #[test]
     fn malformed_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (parse_stat(&bytes), parse_statm(&bytes), parse_pss(&bytes));
+        let _ = (parse_stat(&bytes), parse_statm(&bytes), parse_kibibytes(&bytes, "Pss:"));
         for pid in parse_pids(&bytes) {
             prop_assert!(pid.as_raw_nonzero().get() > 0);
         }

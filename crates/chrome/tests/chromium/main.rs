@@ -7,6 +7,7 @@ mod failure;
 mod files;
 mod isolation;
 mod jail;
+mod limits;
 mod ready;
 mod sampling;
 mod support;

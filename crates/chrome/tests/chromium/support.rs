@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use wharf_chrome::{
     Browser, BrowserBinary, CdpError, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher,
-    LauncherOptions, ProfileRoot, find_browser,
+    LauncherOptions, Limits, ProfileRoot, find_browser,
 };
 
 /// A launcher whose profiles lie in a folder of the test's own.
@@ -22,22 +22,33 @@ impl Lab {
     }
 
     pub fn with(binary: BrowserBinary) -> Lab {
-        Lab::behind(Isolation::Process, binary)
+        Lab::behind(Isolation::Process, binary, Limits::default())
     }
 
     /// A launcher whose browsers are in jails.
     pub fn jailed() -> Lab {
-        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
-        Lab::behind(Isolation::Jail(init), find_browser(None).unwrap())
+        Lab::limited(Limits::default())
     }
 
-    fn behind(isolation: Isolation, binary: BrowserBinary) -> Lab {
+    /// A launcher whose browsers are in jails and may use no more than this.
+    pub fn limited(limits: Limits) -> Lab {
+        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
+        Lab::behind(Isolation::Jail(init), find_browser(None).unwrap(), limits)
+    }
+
+    /// The same without jails.
+    pub fn limited_without_jail(limits: Limits) -> Lab {
+        Lab::behind(Isolation::Process, find_browser(None).unwrap(), limits)
+    }
+
+    fn behind(isolation: Isolation, binary: BrowserBinary, limits: Limits) -> Lab {
         let folder = open_folder();
         let launcher = Launcher::new(LauncherOptions {
             binary,
             isolation,
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
+            limits,
         });
         Lab {
             launcher: launcher.unwrap(),
@@ -47,11 +58,16 @@ impl Lab {
 
     /// A launcher whose browser is a shell script.
     pub fn with_script(script: &str) -> (Lab, TempDir) {
-        let folder = open_folder();
-        let path = folder.path().join("browser");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        let (folder, path) = script_in_a_folder(script);
         (Lab::with(find_browser(Some(&path)).unwrap()), folder)
+    }
+
+    /// The same with a shell script for a browser, in a jail.
+    pub fn limited_script(script: &str, limits: Limits) -> (Lab, TempDir) {
+        let (folder, path) = script_in_a_folder(script);
+        let init = InitProgram::at(env!("CARGO_BIN_EXE_wharf-jail-init"));
+        let binary = find_browser(Some(&path)).unwrap();
+        (Lab::behind(Isolation::Jail(init), binary, limits), folder)
     }
 
     pub async fn launch(&self) -> Browser {
@@ -89,6 +105,14 @@ pub fn options(name: &str) -> LaunchOptions {
     }
 }
 
+fn script_in_a_folder(script: &str) -> (TempDir, PathBuf) {
+    let folder = open_folder();
+    let path = folder.path().join("browser");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    (folder, path)
+}
+
 /// A folder the browser's user can pass through, with a path short enough for Chromium's socket.
 pub fn open_folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("w").tempdir_in("/tmp").unwrap();
@@ -117,6 +141,13 @@ impl Page<'_> {
             browser,
             session: attached["sessionId"].as_str().unwrap().to_owned(),
         }
+    }
+
+    /// Crashes its process. Nothing answers that.
+    pub async fn crash(&self) {
+        let cdp = self.browser.cdp();
+        let crash = cdp.call_session(Some(&self.session), "Page.crash", json!({}));
+        let _ = tokio::time::timeout(Duration::from_secs(1), crash).await;
     }
 
     pub async fn evaluate(&self, expression: &str) -> Value {

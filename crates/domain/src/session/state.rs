@@ -42,6 +42,8 @@ pub enum EndReason {
     Idle,
     /// The browser process died.
     BrowserCrashed,
+    /// The browser took more memory than a session may have, and was ended for it.
+    OutOfMemory,
     /// The worker went silent, or came back as a new process.
     WorkerLost,
     /// The browser did not start, or not in time.
@@ -110,13 +112,14 @@ impl FromStr for SessionStatus {
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Released,
         Self::Disconnected,
         Self::NeverConnected,
         Self::Timeout,
         Self::Idle,
         Self::BrowserCrashed,
+        Self::OutOfMemory,
         Self::WorkerLost,
         Self::LaunchFailed,
         Self::Killed,
@@ -129,9 +132,11 @@ impl EndReason {
                 SessionStatus::Completed
             }
             Self::Timeout => SessionStatus::TimedOut,
-            Self::BrowserCrashed | Self::WorkerLost | Self::LaunchFailed | Self::Killed => {
-                SessionStatus::Error
-            }
+            Self::BrowserCrashed
+            | Self::OutOfMemory
+            | Self::WorkerLost
+            | Self::LaunchFailed
+            | Self::Killed => SessionStatus::Error,
         }
     }
 
@@ -144,6 +149,7 @@ impl EndReason {
             Self::Timeout => "timeout",
             Self::Idle => "idle",
             Self::BrowserCrashed => "browser_crashed",
+            Self::OutOfMemory => "out_of_memory",
             Self::WorkerLost => "worker_lost",
             Self::LaunchFailed => "launch_failed",
             Self::Killed => "killed",

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use wharf_domain::{ApiKey, ProjectId};
 
+use crate::limits::Held;
+
 const UNPROTECTED: &str = "\n\x1b[1;31mBrowsers run without any sandbox (--isolation none): open only pages that you trust.\x1b[0m\n";
 
 const PUBLIC: &str = "Pages reach public addresses only.";
@@ -27,14 +29,20 @@ pub(super) enum Pages {
 
 /// Prints it to standard output; log lines go to standard error. Nobody may be listening there any more, which is no
 /// reason to stop.
-pub(super) fn print(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path, pages: Pages) {
+pub(super) fn print(base_url: &str, project: ProjectId, key: &ApiKey, env: &Path, pages: Pages, held: &Held) {
     let (reach, warning) = match pages {
         Pages::Public => (PUBLIC, ""),
         Pages::Private => (PRIVATE, ""),
         Pages::Unjailed => (UNJAILED, ""),
         Pages::Unprotected => (UNJAILED, UNPROTECTED),
     };
-    let text = text(base_url, project, key, env, reach);
+    let text = text(
+        base_url,
+        project,
+        key,
+        env,
+        &format!("{reach}\nEach session may have {held}."),
+    );
     if let Err(error) = writeln!(std::io::stdout(), "{text}{warning}") {
         tracing::warn!(%error, "standard output is closed; the address and the key are in {}", env.display());
     }

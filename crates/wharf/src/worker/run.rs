@@ -65,11 +65,10 @@ impl Run {
         let profiles = data_dir.join("browsers");
         let start = async {
             let private = PrivateAddresses::Denied;
-            let browsers = self
+            let (browsers, _) = self
                 .browsers
                 .start(binary, &profiles, private, BuiltInProxy::None)
-                .await?
-                .with_grace(self.durations.grace());
+                .await?;
             let worker = Worker::start(WorkerOptions {
                 listen: self.listen,
                 advertise: self.advertise,
@@ -81,7 +80,7 @@ impl Run {
                 verifying_key,
                 rules: self.durations.rules(),
                 spool: Some(data_dir.join(SPOOL)),
-                browsers,
+                browsers: browsers.with_grace(self.durations.grace()),
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
             })

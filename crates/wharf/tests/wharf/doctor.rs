@@ -19,6 +19,7 @@ async fn the_doctor_finds_every_wall_of_a_jail_and_misses_them_without() -> anyh
         );
         assert_eq!(output.status.success(), healthy, "{told}{error}");
         assert!(told.starts_with("ok  browser       Chrome/"), "{told}");
+        assert!(told.contains("\nok  limits        memory "), "{told}");
         assert_eq!(
             told.contains("\nok  network       interfaces: lo\n"),
             healthy,

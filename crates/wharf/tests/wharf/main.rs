@@ -8,6 +8,7 @@ mod egress;
 mod embedded;
 mod fleet;
 mod lifecycle;
+mod limits;
 mod processes;
 mod repeated;
 mod tenancy;

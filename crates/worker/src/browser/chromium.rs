@@ -213,6 +213,7 @@ async fn end_of(mut exit: watch::Receiver<Option<BrowserExit>>) -> Exit {
     let exit = exit.wait_for(Option::is_some).await.map(|exit| *exit);
     match exit.ok().flatten() {
         Some(BrowserExit::Clean) => Exit::Clean,
+        Some(BrowserExit::OutOfMemory) => Exit::OutOfMemory,
         Some(exit) => Exit::Crash(exit.to_string()),
         // Only a browser that is being taken away is no longer watched.
         None => pending().await,

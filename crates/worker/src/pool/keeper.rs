@@ -73,6 +73,7 @@ impl<Inner> Shared<Inner> {
             count_loss("died");
             let how = match exit {
                 Exit::Clean => "exit code 0",
+                Exit::OutOfMemory => "out of memory",
                 Exit::Crash(how) => how,
             };
             self.pace.failed(&format!(

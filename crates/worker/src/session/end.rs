@@ -26,7 +26,8 @@ pub(super) fn reason(event: &Event, had_clients: bool) -> EndReason {
     match event {
         Event::Ordered(reason) => *reason,
         Event::Exited(Exit::Clean) if had_clients => EndReason::Disconnected,
-        Event::Exited(_) => EndReason::BrowserCrashed,
+        Event::Exited(Exit::OutOfMemory) => EndReason::OutOfMemory,
+        Event::Exited(Exit::Clean | Exit::Crash(_)) => EndReason::BrowserCrashed,
         Event::Deadline => EndReason::Timeout,
         Event::NobodyCame => EndReason::NeverConnected,
         Event::AllLeft => EndReason::Disconnected,
@@ -48,6 +49,8 @@ mod tests {
             (Event::Exited(Exit::Clean), false, EndReason::BrowserCrashed),
             (Event::Exited(crash.clone()), true, EndReason::BrowserCrashed),
             (Event::Exited(crash), false, EndReason::BrowserCrashed),
+            (Event::Exited(Exit::OutOfMemory), true, EndReason::OutOfMemory),
+            (Event::Exited(Exit::OutOfMemory), false, EndReason::OutOfMemory),
             (Event::Deadline, true, EndReason::Timeout),
             (Event::NobodyCame, false, EndReason::NeverConnected),
             (Event::AllLeft, true, EndReason::Disconnected),

@@ -153,7 +153,12 @@ async fn live(
     };
     session.clients.close();
     session.set_ending();
-    if let Event::Exited(Exit::Crash(how)) = &event {
+    let how = match &event {
+        Event::Exited(Exit::Crash(how)) => Some(how.as_str()),
+        Event::Exited(Exit::OutOfMemory) => Some("it took more memory than a session may have"),
+        _ => None,
+    };
+    if let Some(how) = how {
         tracing::warn!(
             session = %session.id, project = %session.project, generation = session.generation.0,
             "the browser of session {} ended by itself: {how}", session.id,

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wharf_chrome::{Isolation, Launcher, LauncherOptions, ProfileRoot, find_browser};
+use wharf_chrome::{Isolation, Launcher, LauncherOptions, Limits, ProfileRoot, find_browser};
 use wharf_domain::{SeededEntropy, Viewport};
 use wharf_egress::AddressPolicy;
 use wharf_protocol::BrowserOptions;
@@ -40,6 +40,7 @@ impl Lab {
             isolation: Isolation::Process,
             profiles: ProfileRoot::at(folder.path()).unwrap(),
             user: "nobody".to_owned(),
+            limits: Limits::default(),
         });
         let browsers = Chromiums::new(
             Arc::new(launcher.unwrap()),
