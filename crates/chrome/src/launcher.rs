@@ -10,6 +10,7 @@ use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
+use crate::trust::{Certutil, TrustError, TrustFile};
 use crate::{cdp::CdpPipe, procfs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct LaunchOptions {
     pub viewport: Option<Viewport>,
     /// Accept any certificate, for a client that asks for it.
     pub ignore_certificate_errors: bool,
+    /// Certificates in PEM, one or more in each, whose word it takes beside that of the usual authorities.
+    pub trusted: Vec<String>,
     /// From the call to readiness. Half a second is usual, several on an overloaded machine.
     pub deadline: Duration,
 }
@@ -64,6 +67,7 @@ pub struct Launcher {
     account: Account,
     small_shared_memory: bool,
     spawner: Arc<Spawner>,
+    certutil: Certutil,
 }
 
 impl Launcher {
@@ -94,6 +98,7 @@ impl Launcher {
             profiles: Arc::new(options.profiles),
             small_shared_memory: profile::shared_memory_is_small(),
             spawner: Arc::new(spawner),
+            certutil: Certutil::find(),
         })
     }
 
@@ -131,16 +136,24 @@ impl Launcher {
 
     async fn start(&self, options: LaunchOptions, viewport: Viewport) -> Result<Running, LaunchError> {
         let spawn_failed = |source| self.spawn_failed(source);
+        let trust = self.trust(&options).await?;
         let (commands, browser_reads) = pipe::pipe().map_err(spawn_failed)?;
         let (browser_writes, answers) = pipe::pipe().map_err(spawn_failed)?;
         let request = SpawnRequest {
             account: self.account.clone(),
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
+            files: Vec::new(),
         };
         let started = match &self.walls {
-            Walls::Jail(builder) => self.start_jailed(options, viewport, request, builder).await?,
-            Walls::Process { sandbox } => self.start_bare(options, viewport, request, *sandbox).await?,
+            Walls::Jail(builder) => {
+                self.start_jailed(options, viewport, request, (builder, trust))
+                    .await?
+            }
+            Walls::Process { sandbox } => {
+                self.start_bare(options, viewport, request, (*sandbox, trust))
+                    .await?
+            }
         };
         let cdp = CdpPipe::start(commands, answers);
         Running::watch(started, cdp, Arc::clone(&self.spawner)).map_err(spawn_failed)
@@ -151,12 +164,15 @@ impl Launcher {
         options: LaunchOptions,
         viewport: Viewport,
         request: SpawnRequest,
-        sandbox: bool,
+        (sandbox, trust): (bool, Vec<TrustFile>),
     ) -> Result<Started, LaunchError> {
         let (profiles, binary) = (Arc::clone(&self.profiles), self.binary.path().to_owned());
         let small_shared_memory = self.small_shared_memory;
         let job = move || -> Result<Started, LaunchError> {
             let folder = profiles.create(&options.name, &request.account)?;
+            for file in trust {
+                folder.put(&file.path, &file.content, &request.account)?;
+            }
             let flags = flags::build(&FlagOptions {
                 sandbox,
                 proxy: None,
@@ -183,8 +199,8 @@ impl Launcher {
         &self,
         options: LaunchOptions,
         viewport: Viewport,
-        request: SpawnRequest,
-        builder: &Arc<jail::Builder>,
+        mut request: SpawnRequest,
+        (builder, trust): (&Arc<jail::Builder>, Vec<TrustFile>),
     ) -> Result<Started, LaunchError> {
         let folder = profile::jailed_folder(&options.name)?;
         let flags = flags::build(&FlagOptions {
@@ -196,14 +212,21 @@ impl Launcher {
             small_shared_memory: false,
         });
         let program = (self.binary.path().to_owned(), flags);
-        let started = self.start_in_jail(program, folder, request, builder).await;
+        let in_memory = trust.iter().map(|file| jail::in_memory(&file.content));
+        request.files = in_memory
+            .collect::<Result<_, _>>()
+            .map_err(|source| self.spawn_failed(source))?;
+        let files = trust.into_iter().map(|file| file.path).collect();
+        let started = self
+            .start_in_jail(program, (folder, files), request, builder)
+            .await;
         started.map_err(|source| self.spawn_failed(source))
     }
 
     async fn start_in_jail(
         &self,
         (program, flags): (PathBuf, Vec<String>),
-        folder: PathBuf,
+        (folder, files): (PathBuf, Vec<PathBuf>),
         request: SpawnRequest,
         builder: &Arc<jail::Builder>,
     ) -> std::io::Result<Started> {
@@ -215,6 +238,7 @@ impl Launcher {
                 folder: &folder,
                 time_zone: builder.time_zone.as_deref(),
                 flags: &flags,
+                files: &files,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)
         };
@@ -223,6 +247,25 @@ impl Launcher {
             folder: None,
             ambassador: Some(Ambassador::new(socket)?),
         })
+    }
+
+    /// Whether browsers can be told whom to trust.
+    ///
+    /// # Errors
+    /// [`TrustError::NoCertutil`], with what to install.
+    pub fn can_trust(&self) -> Result<(), TrustError> {
+        self.certutil.path().map(drop)
+    }
+
+    async fn trust(&self, options: &LaunchOptions) -> Result<Vec<TrustFile>, LaunchError> {
+        if options.trusted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let profiles = Arc::clone(&self.profiles);
+        let account = self.account.clone();
+        self.certutil
+            .database(options.trusted.clone(), profiles, &options.name, account)
+            .await
     }
 
     /// Whether its browsers are in jails.
@@ -246,9 +289,11 @@ impl Launcher {
             account: self.account.clone(),
             commands: reads.into_blocking_fd().map_err(failed)?,
             answers: writes.into_blocking_fd().map_err(failed)?,
+            files: Vec::new(),
         };
         let folder = profile::jailed_folder("check").map_err(std::io::Error::other);
-        let started = self.start_in_jail(jail::probe(), folder.map_err(failed)?, request, builder);
+        let folder = (folder.map_err(failed)?, Vec::new());
+        let started = self.start_in_jail(jail::probe(), folder, request, builder);
         let cdp = CdpPipe::start(commands, answers);
         let running =
             Running::watch(started.await.map_err(failed)?, cdp, Arc::clone(&self.spawner)).map_err(failed)?;

@@ -55,6 +55,8 @@ pub(crate) struct SpawnRequest {
     /// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
     pub(crate) commands: OwnedFd,
     pub(crate) answers: OwnedFd,
+    /// From descriptor [`jail::FIRST_FILE`] on: what is copied into a jail.
+    pub(crate) files: Vec<OwnedFd>,
 }
 
 /// A browser that has been executed.
@@ -104,7 +106,7 @@ fn execute(
         // Setting the user as root also drops the supplementary groups.
         command.gid(group).uid(user);
     }
-    let mappings = vec![
+    let mut mappings = vec![
         FdMapping {
             parent_fd: request.commands,
             child_fd: 3,
@@ -114,6 +116,8 @@ fn execute(
             child_fd: 4,
         },
     ];
+    let files = (jail::FIRST_FILE..).zip(request.files);
+    mappings.extend(files.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }));
     command.fd_mappings(mappings).map_err(std::io::Error::other)?;
     let parent = rustix::process::getpid();
     #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]

@@ -3,7 +3,7 @@
 use super::INIT;
 use crate::environment::environment;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TMP: &str = "/tmp";
 
@@ -35,6 +35,9 @@ const SETTINGS: [&str; 8] = [
 /// took 20 of 300 ms longer with a file, and 45 with nothing.
 pub(crate) const LOCAL_TIME: &str = "/etc/localtime";
 
+/// The descriptor of the first file that a browser is given. Below are Chromium's own.
+pub(crate) const FIRST_FILE: i32 = 5;
+
 /// What one jail is built for.
 #[derive(Debug)]
 pub(crate) struct Jailed<'a> {
@@ -46,6 +49,8 @@ pub(crate) struct Jailed<'a> {
     pub(crate) time_zone: Option<&'a Path>,
     /// The browser's own.
     pub(crate) flags: &'a [String],
+    /// What it finds in its folder, below that; their contents come on descriptors from [`FIRST_FILE`] on.
+    pub(crate) files: &'a [PathBuf],
 }
 
 /// The whole command line, without bubblewrap's own path.
@@ -93,6 +98,11 @@ fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
     line.tmpfs(SHARED_MEMORY_SIZE, Path::new("/dev/shm"));
     line.tmpfs(TMP_SIZE, Path::new(TMP));
     line.tmpfs(FOLDER_SIZE, jailed.folder);
+    for (descriptor, path) in (FIRST_FILE..).zip(jailed.files) {
+        // Copied, and so the browser's own.
+        line.add(["--perms", "0600", "--file", &descriptor.to_string()]);
+        line.0.push(jailed.folder.join(path).into());
+    }
     // Last, for it may lie below one of those.
     if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
         line.bind(home);
@@ -130,6 +140,7 @@ mod tests {
             folder: Path::new("/wharf-1/session-1"),
             time_zone: Some(Path::new("/usr/share/zoneinfo/UTC")),
             flags: &["--headless=new".to_owned()],
+            files: &[PathBuf::from(".pki/nssdb/cert9.db")],
         };
         let words = command_line(&jailed).into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
@@ -146,6 +157,19 @@ mod tests {
                 "{pair:?}"
             );
         }
+    }
+
+    #[test]
+    fn files_are_put_into_the_folder_once_it_is_there() {
+        let line = line("/usr/lib/chromium/chromium");
+        let position = |words: &[&str]| {
+            line.windows(words.len())
+                .position(|found| found == words)
+                .unwrap()
+        };
+        let folder = position(&["--tmpfs", "/wharf-1/session-1"]);
+        let file = position(&["--file", "5", "/wharf-1/session-1/.pki/nssdb/cert9.db"]);
+        assert!(folder < file, "{line:?}");
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub fn options(name: &str) -> LaunchOptions {
         name: name.to_owned(),
         viewport: None,
         ignore_certificate_errors: false,
+        trusted: Vec::new(),
         deadline: Duration::from_secs(30),
     }
 }
