@@ -1,6 +1,5 @@
 //! A file in a multipart form, as the generated clients send it.
 
-use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
@@ -22,14 +21,12 @@ impl<S: Send + Sync, const MOST: usize> FromRequest<S> for UploadedFile<MOST> {
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
         DefaultBodyLimit::max(MOST + FORM_BYTES).apply(&mut request);
-        let mut form = Multipart::from_request(request.with_limited_body(), state)
-            .await
-            .map_err(|_| {
-                ApiError::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    format!("The body must be multipart/form-data with a field \"{FIELD}\""),
-                )
-            })?;
+        let mut form = Multipart::from_request(request, state).await.map_err(|_| {
+            ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("The body must be multipart/form-data with a field \"{FIELD}\""),
+            )
+        })?;
         while let Some(field) = form
             .next_field()
             .await

@@ -8,6 +8,7 @@ mod embedded;
 mod fleet;
 mod lifecycle;
 mod processes;
+mod proxy_pool;
 mod repeated;
 mod tenancy;
 mod waiting;
