@@ -264,7 +264,13 @@ impl Launcher {
         let profiles = Arc::clone(&self.profiles);
         let account = self.account.clone();
         self.certutil
-            .database(options.trusted.clone(), profiles, &options.name, account)
+            .database(
+                options.trusted.clone(),
+                profiles,
+                &options.name,
+                account,
+                options.deadline,
+            )
             .await
     }
 

@@ -36,8 +36,8 @@ pub enum TrustError {
     #[error("{CERTUTIL} refused the certificates: {0}")]
     Refused(String),
     /// The tool took too long.
-    #[error("{CERTUTIL} did not end within {LIMIT:?}")]
-    TimedOut,
+    #[error("{CERTUTIL} did not end within {0:?}")]
+    TimedOut(Duration),
     /// The tool could not be run, or what it made could not be read.
     #[error("cannot {0}")]
     Io(&'static str, #[source] std::io::Error),
@@ -67,13 +67,15 @@ impl Certutil {
         self.0.as_deref().ok_or(TrustError::NoCertutil)
     }
 
-    /// The files of a database of these certificates, in PEM. Works in a folder of its own, which is gone afterwards.
+    /// The files of a database of these certificates, in PEM, `within` this time. Works in a folder of its own, which is
+    /// gone afterwards.
     pub(crate) async fn database(
         &self,
         pems: Vec<String>,
         profiles: Arc<ProfileRoot>,
         name: &str,
         account: Account,
+        within: Duration,
     ) -> Result<Vec<TrustFile>, crate::LaunchError> {
         let certutil = self.path()?.to_owned();
         let (name, user) = (format!("{name}-trust"), account.clone());
@@ -83,7 +85,7 @@ impl Certutil {
             Ok(folder)
         })
         .await??;
-        run(&certutil, folder.path(), account).await?;
+        run(&certutil, folder.path(), account, within.min(LIMIT)).await?;
         let files = blocking(move || read(&folder)).await?;
         Ok(files.map_err(|source| TrustError::Io("read a database of certificates", source))?)
     }
@@ -119,7 +121,7 @@ fn blocks(pem: &str) -> impl Iterator<Item = &str> {
         .filter(|block| block.ends_with(END))
 }
 
-async fn run(certutil: &Path, folder: &Path, account: Account) -> Result<(), TrustError> {
+async fn run(certutil: &Path, folder: &Path, account: Account, within: Duration) -> Result<(), TrustError> {
     let mut command = Command::new(certutil);
     command
         .args(["-B", "-i", "commands", "-d", "sql:."])
@@ -135,9 +137,9 @@ async fn run(certutil: &Path, folder: &Path, account: Account) -> Result<(), Tru
     let started = command
         .spawn()
         .map_err(|source| TrustError::Io("start certutil", source))?;
-    let ended = tokio::time::timeout(LIMIT, started.wait_with_output()).await;
+    let ended = tokio::time::timeout(within, started.wait_with_output()).await;
     let output = ended
-        .map_err(|_| TrustError::TimedOut)?
+        .map_err(|_| TrustError::TimedOut(within))?
         .map_err(|source| TrustError::Io("wait for certutil", source))?;
     match output.status.success() {
         true => Ok(()),
@@ -182,7 +184,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let profiles = Arc::new(ProfileRoot::at(root.path()).unwrap());
         let certutil = Certutil::find();
-        let made = certutil.database(vec![ONE.to_owned()], profiles, "bad", Account::Own);
+        let made = certutil.database(vec![ONE.to_owned()], profiles, "bad", Account::Own, LIMIT);
         let told = made.await.unwrap_err().to_string();
         assert!(
             told.contains("certutil refused the certificates: certutil: "),
@@ -199,7 +201,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let profiles = Arc::new(ProfileRoot::at(root.path()).unwrap());
         let certutil = Certutil(None);
-        let made = certutil.database(vec![ONE.to_owned()], profiles, "none", Account::Own);
+        let made = certutil.database(vec![ONE.to_owned()], profiles, "none", Account::Own, LIMIT);
         assert!(
             made.await
                 .unwrap_err()

@@ -9,3 +9,4 @@ mod jail;
 mod ready;
 mod sampling;
 mod support;
+mod trust;

@@ -70,6 +70,11 @@ impl Lab {
     pub fn assert_nothing_left(&self) {
         assert_eq!(processes_of(self.folder.path()), [] as [i32; 0], "processes");
         assert_eq!(own_children(), [] as [i32; 0], "children");
+        self.assert_no_profile_left();
+    }
+
+    /// Not one, or any other folder.
+    pub fn assert_no_profile_left(&self) {
         for root in std::fs::read_dir(self.folder.path()).unwrap() {
             let profiles = std::fs::read_dir(root.unwrap().path()).unwrap();
             assert_eq!(

@@ -70,11 +70,8 @@ impl ProxyPool {
 
     /// The session's upstream at this place, or anywhere.
     pub(super) fn choose(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Upstream, NoUpstream> {
-        let order = self.order(place, session)?;
-        let now = Instant::now();
-        let living = order.iter().find(|&&index| !self.0.health.is_dead(index, now));
         // Which there is: an order is never empty.
-        let index = living.or(order.first()).copied().unwrap_or_default();
+        let index = self.order(place, session)?.first().copied().unwrap_or_default();
         Ok(self.0.members[index].upstream.clone())
     }
 
@@ -107,6 +104,7 @@ impl ProxyPool {
         Err(last)
     }
 
+    /// Never empty.
     fn order(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Vec<usize>, NoUpstream> {
         let wanted = place.map(Wanted::of).transpose().map_err(NoUpstream::Invalid)?;
         let places: Vec<_> = self.0.members.iter().map(|member| &member.place).collect();
@@ -116,7 +114,13 @@ impl ProxyPool {
                 country: wanted.country().to_owned(),
                 offered: choice::countries(&places),
             }),
-            _ => Ok(order),
+            _ => {
+                let now = Instant::now();
+                let (dead, living): (Vec<_>, Vec<_>) = order
+                    .into_iter()
+                    .partition(|&index| self.0.health.is_dead(index, now));
+                Ok([living, dead].concat())
+            }
         }
     }
 }
@@ -129,5 +133,67 @@ impl fmt::Debug for ProxyPool {
             .debug_list()
             .entries(upstreams.map(|member| (member.upstream.to_string(), &member.place)))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Says this to everybody, and counts them.
+    async fn server(words: &'static str) -> (String, Arc<AtomicU32>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let callers = Arc::<AtomicU32>::default();
+        let counted = Arc::clone(&callers);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, SeqCst);
+                let _ = stream.write_all(words.as_bytes()).await;
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            }
+        });
+        (format!("http://{address}"), callers)
+    }
+
+    fn pool(servers: &[&str]) -> ProxyPool {
+        let entry = |server: &&str| format!("[[upstream]]\nserver = \"{server}\"\ncountry = \"DE\"\n");
+        ProxyPool::parse(&servers.iter().map(entry).collect::<String>()).unwrap()
+    }
+
+    async fn look(pool: &ProxyPool, session: u64) -> Result<(), String> {
+        let (addresses, options) = (AddressPolicy::default(), Options::default());
+        pool.look_for_living(None, session, ("example.com:443", &addresses, &options))
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_dead_upstream_is_asked_once_and_nobody_gets_it() {
+        let (dead, asked) =
+            server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+        let (living, _) = server("HTTP/1.1 200 OK\r\n\r\n").await;
+        let pool = pool(&[&dead, &living]);
+        for session in 0..20 {
+            look(&pool, session).await.unwrap();
+            assert_eq!(pool.choose(None, session).unwrap().to_string(), living);
+        }
+        assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn where_all_are_dead_each_is_asked_again_and_the_last_is_named() {
+        let (dead, asked) =
+            server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+        let pool = pool(&[&dead]);
+        for asks in 1..=2 {
+            let told = look(&pool, 1).await.unwrap_err();
+            assert!(told.contains(&dead) && told.contains("407"), "{told}");
+            assert_eq!(asked.load(SeqCst), asks);
+        }
     }
 }

@@ -8,8 +8,8 @@ use wharf_protocol::BrowserOptions;
 
 use super::*;
 use crate::agent::testing::Staged;
-use crate::browser::Reading;
 use crate::browser::testing::FakeBrowsers;
+use crate::browser::{Reading, session_number};
 use crate::rules::SessionRules;
 
 /// Full pools: browsers "warm-1" up to this size.
@@ -66,6 +66,7 @@ async fn a_claimed_browser_is_made_what_was_asked_for() {
         *spares.browser(0).wishes.lock().unwrap(),
         Some(Wishes {
             viewport,
+            session_number: session_number(asked.session),
             ..Wishes::default()
         })
     );
