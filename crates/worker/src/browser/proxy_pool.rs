@@ -140,12 +140,12 @@ impl fmt::Debug for ProxyPool {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
 
-    /// Says this to everybody, and counts them.
+    /// Says this to everybody who asks, and counts them.
     async fn server(words: &'static str) -> (String, Arc<AtomicU32>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -154,6 +154,10 @@ mod tests {
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counted.fetch_add(1, SeqCst);
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n")
+                    && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
+                {}
                 let _ = stream.write_all(words.as_bytes()).await;
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
             }
