@@ -4,7 +4,7 @@ use crate::support::{Lab, Page, open_folder, options};
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use wharf_chrome::LaunchOptions;
 
 /// Runs `openssl` in a folder.
@@ -19,7 +19,7 @@ async fn openssl(folder: &Path, words: &str) {
 }
 
 /// An authority, and a server on loopback that it vouches for. Gives the authority's certificate and the server's URL.
-async fn server(folder: &Path) -> (String, String, Child) {
+async fn server(folder: &Path) -> (String, String, (Child, BufReader<ChildStdout>)) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc";
     openssl(folder, &format!("req -x509 {key} -days 2 -subj /CN=ours -addext basicConstraints=critical,CA:TRUE -keyout ca.key -out ca.pem")).await;
     openssl(
@@ -48,10 +48,10 @@ async fn server(folder: &Path) -> (String, String, Child) {
             break address.to_owned();
         }
     };
-    // It goes on writing there.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     let certificate = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
-    (certificate, format!("https://{address}/"), server)
+    // What it goes on saying fits into the pipe, which must stay open.
+    let running = (server, lines.into_inner());
+    (certificate, format!("https://{address}/"), running)
 }
 
 /// The jail's way is shown where there is a way out of it, by the clients' tests.

@@ -142,16 +142,18 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
 
     use super::*;
 
     /// Says this to everybody who asks, and counts them.
-    async fn server(words: &'static str) -> (String, Arc<AtomicU32>) {
+    async fn server(words: &'static str) -> (String, Arc<AtomicU32>, JoinSet<()>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let callers = Arc::<AtomicU32>::default();
         let counted = Arc::clone(&callers);
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 counted.fetch_add(1, SeqCst);
                 let mut head = Vec::new();
@@ -162,7 +164,7 @@ mod tests {
                 let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
             }
         });
-        (format!("http://{address}"), callers)
+        (format!("http://{address}"), callers, tasks)
     }
 
     fn pool(servers: &[&str]) -> ProxyPool {
@@ -178,9 +180,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_upstream_is_asked_once_and_nobody_gets_it() {
-        let (dead, asked) =
+        let (dead, asked, _serving) =
             server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
-        let (living, _) = server("HTTP/1.1 200 OK\r\n\r\n").await;
+        let (living, _, _serving_too) = server("HTTP/1.1 200 OK\r\n\r\n").await;
         let pool = pool(&[&dead, &living]);
         for session in 0..20 {
             look(&pool, session).await.unwrap();
@@ -191,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_all_are_dead_each_is_asked_again_and_the_last_is_named() {
-        let (dead, asked) =
+        let (dead, asked, _serving) =
             server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
         let pool = pool(&[&dead]);
         for asks in 1..=2 {
