@@ -5,9 +5,11 @@ mod caller;
 mod origin;
 mod path;
 mod repeatable;
+mod upload;
 
 pub(crate) use body::JsonBody;
 pub(crate) use caller::{Authenticated, AuthenticatedWorker};
 pub(crate) use origin::Origin;
 pub(crate) use path::IdPath;
 pub(crate) use repeatable::RepeatableBody;
+pub(crate) use upload::UploadedFile;

@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::browserbase::{projects, sessions};
+use crate::browserbase::{certificates, projects, sessions};
 use crate::openapi::with_description;
 use crate::{fallback, layers, service, state::Api, upcall};
 
@@ -18,6 +18,11 @@ pub(crate) fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(sessions::release::handler))
         .routes(routes!(sessions::get::handler, sessions::update::handler))
         .routes(routes!(sessions::events::handler))
+        .routes(routes!(
+            certificates::create::handler,
+            certificates::list::handler
+        ))
+        .routes(routes!(certificates::get::handler, certificates::delete::handler))
         .routes(routes!(projects::list::handler))
         .routes(routes!(projects::get::handler))
         .routes(routes!(projects::usage::handler))

@@ -56,6 +56,7 @@ fn options(name: String) -> LaunchOptions {
         name,
         viewport: None,
         ignore_certificate_errors: false,
+        trusted: Vec::new(),
         deadline: Duration::from_secs(30),
     }
 }

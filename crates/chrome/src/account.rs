@@ -43,6 +43,14 @@ impl Account {
         Account::parse(&String::from_utf8_lossy(&passwd), name)
     }
 
+    /// Gives the path to this user.
+    pub(crate) fn own(&self, path: &Path) -> std::io::Result<()> {
+        match *self {
+            Account::Own => Ok(()),
+            Account::Other { user, group } => std::os::unix::fs::chown(path, Some(user), Some(group)),
+        }
+    }
+
     fn parse(passwd: &str, name: &str) -> Result<Account, AccountError> {
         let unknown = || AccountError::Unknown(name.to_owned());
         let line = passwd

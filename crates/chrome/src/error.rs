@@ -4,6 +4,7 @@ use crate::account::AccountError;
 use crate::jail::JailError;
 use crate::process::BrowserExit;
 use crate::profile::ProfileError;
+use crate::trust::TrustError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub enum LaunchError {
     /// No folder for the profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// It cannot be made to trust what it is to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The process could not be started.
     #[error("cannot start {}; the browser's user must be able to execute it", .binary.display())]
     Spawn {

@@ -12,14 +12,16 @@ mod wire;
 
 pub(crate) use ambassador::{Ambassador, Hello};
 use arguments::LOCAL_TIME;
-pub(crate) use arguments::{Jailed, PROXY_PORT, command_line, in_memory};
+pub(crate) use arguments::{FIRST_FILE, Jailed, PROXY_PORT, command_line, memory_file_systems};
 
 use crate::error::{hint, last_words};
+use crate::program;
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const BUBBLEWRAP: &str = "bwrap";
@@ -101,17 +103,23 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(init: InitProgram) -> Result<Builder, JailError> {
-        let folders = std::env::var_os("PATH").unwrap_or_default();
-        let mut found = std::env::split_paths(&folders).map(|folder| folder.join(BUBBLEWRAP));
-        let bubblewrap = found
-            .find(|path| is_executable(path))
-            .ok_or(JailError::NoBubblewrap)?;
         Ok(Builder {
-            bubblewrap,
+            bubblewrap: program::in_path(BUBBLEWRAP).ok_or(JailError::NoBubblewrap)?,
             init: File::open(&init.0).map_err(|source| JailError::Init(init.0, source))?,
             time_zone: std::fs::read_link(LOCAL_TIME).ok(),
         })
     }
+}
+
+/// A descriptor from which this can be read.
+///
+/// # Errors
+/// There are no descriptors or no memory left.
+pub(crate) fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("wharf-file", MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// Our end of a new ambassador's socket, which does not block, and the jail's.
@@ -123,9 +131,4 @@ pub(crate) fn socket_pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
     let (ours, inside) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     rustix::io::ioctl_fionbio(&ours, true)?;
     Ok((ours, inside))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

@@ -1,17 +1,20 @@
 //! Starting a browser and waiting until it is ready.
 
+mod limits;
+
 use crate::account::Account;
 use crate::binary::BrowserBinary;
 use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
-use crate::limits::cgroup::ControlGroup;
-use crate::limits::{ControlGroups, Enforcement, Holder, Limits, Machine, NoControlGroups};
+
+use crate::limits::{ControlGroups, Limits, Machine, NoControlGroups};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Grace, Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
+use crate::trust::{Certutil, TrustError, TrustFile};
 use crate::{cdp::CdpPipe, procfs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +51,8 @@ pub struct LaunchOptions {
     pub viewport: Option<Viewport>,
     /// Accept any certificate, for a client that asks for it.
     pub ignore_certificate_errors: bool,
+    /// Certificates in PEM, one or more in each, whose word it takes beside that of the usual authorities.
+    pub trusted: Vec<String>,
     /// From the call to readiness. Half a second is usual, several on an overloaded machine.
     pub deadline: Duration,
 }
@@ -71,6 +76,7 @@ pub struct Launcher {
     limits: Limits,
     control: Result<ControlGroups, NoControlGroups>,
     shares_between_sessions: bool,
+    certutil: Certutil,
 }
 
 impl Launcher {
@@ -105,6 +111,7 @@ impl Launcher {
             // Before this process moves to a group of its own.
             shares_between_sessions: Machine::own().shares_between_sessions(),
             control: Machine::own().control_groups(options.limits),
+            certutil: Certutil::find(),
         })
     }
 
@@ -142,6 +149,7 @@ impl Launcher {
 
     async fn start(&self, options: LaunchOptions, viewport: Viewport) -> Result<Running, LaunchError> {
         let spawn_failed = |source| self.spawn_failed(source);
+        let trust = self.trust(&options).await?;
         let (commands, browser_reads) = pipe::pipe().map_err(spawn_failed)?;
         let (browser_writes, answers) = pipe::pipe().map_err(spawn_failed)?;
         let request = SpawnRequest {
@@ -149,10 +157,17 @@ impl Launcher {
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
             control: self.control_group().map_err(spawn_failed)?,
+            files: Vec::new(),
         };
         let started = match &self.walls {
-            Walls::Jail(builder) => self.start_jailed(options, viewport, request, builder).await?,
-            Walls::Process { sandbox } => self.start_bare(options, viewport, request, *sandbox).await?,
+            Walls::Jail(builder) => {
+                self.start_jailed(options, viewport, request, (builder, trust))
+                    .await?
+            }
+            Walls::Process { sandbox } => {
+                self.start_bare(options, viewport, request, (*sandbox, trust))
+                    .await?
+            }
         };
         let cdp = CdpPipe::start(commands, answers);
         Running::watch(started, cdp, Arc::clone(&self.spawner)).map_err(spawn_failed)
@@ -163,13 +178,16 @@ impl Launcher {
         options: LaunchOptions,
         viewport: Viewport,
         request: SpawnRequest,
-        sandbox: bool,
+        (sandbox, trust): (bool, Vec<TrustFile>),
     ) -> Result<Started, LaunchError> {
         let (profiles, binary) = (Arc::clone(&self.profiles), self.binary.path().to_owned());
         let small_shared_memory = self.small_shared_memory;
         let watched = self.watched();
         let job = move || -> Result<Started, LaunchError> {
             let folder = profiles.create(&options.name, &request.account)?;
+            for file in trust {
+                folder.put(&file.path, &file.content, &request.account)?;
+            }
             let flags = flags::build(&FlagOptions {
                 sandbox,
                 proxy: None,
@@ -197,8 +215,8 @@ impl Launcher {
         &self,
         options: LaunchOptions,
         viewport: Viewport,
-        request: SpawnRequest,
-        builder: &Arc<jail::Builder>,
+        mut request: SpawnRequest,
+        (builder, trust): (&Arc<jail::Builder>, Vec<TrustFile>),
     ) -> Result<Started, LaunchError> {
         let folder = profile::jailed_folder(&options.name)?;
         let flags = flags::build(&FlagOptions {
@@ -210,14 +228,21 @@ impl Launcher {
             small_shared_memory: false,
         });
         let program = (self.binary.path().to_owned(), flags);
-        let started = self.start_in_jail(program, folder, request, builder).await;
+        let in_memory = trust.iter().map(|file| jail::in_memory(&file.content));
+        request.files = in_memory
+            .collect::<Result<_, _>>()
+            .map_err(|source| self.spawn_failed(source))?;
+        let files = trust.into_iter().map(|file| file.path).collect();
+        let started = self
+            .start_in_jail(program, (folder, files), request, builder)
+            .await;
         started.map_err(|source| self.spawn_failed(source))
     }
 
     async fn start_in_jail(
         &self,
         (program, flags): (PathBuf, Vec<String>),
-        folder: PathBuf,
+        (folder, files): (PathBuf, Vec<PathBuf>),
         request: SpawnRequest,
         builder: &Arc<jail::Builder>,
     ) -> std::io::Result<Started> {
@@ -231,6 +256,7 @@ impl Launcher {
                 time_zone: builder.time_zone.as_deref(),
                 flags: &flags,
                 limits,
+                files: &files,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)
         };
@@ -242,55 +268,29 @@ impl Launcher {
         })
     }
 
-    /// What each browser may use.
-    pub fn limits(&self) -> Limits {
-        self.limits
+    /// Whether browsers can be told whom to trust.
+    ///
+    /// # Errors
+    /// [`TrustError::NoCertutil`], with what to install.
+    pub fn can_trust(&self) -> Result<(), TrustError> {
+        self.certutil.path().map(drop)
     }
 
-    /// By whom its browsers are held to their limits of memory and CPU.
-    pub fn enforcement(&self) -> Enforcement {
-        let by_kernel = |yes| {
-            if yes {
-                Holder::ControlGroup
-            } else {
-                self.by_priority()
-            }
-        };
-        match &self.control {
-            Ok(groups) => Enforcement {
-                memory: Holder::ControlGroup,
-                cpu: by_kernel(groups.limit_cpu()),
-                without_groups: None,
-            },
-            Err(reason) => Enforcement {
-                memory: Holder::Watching,
-                cpu: self.by_priority(),
-                without_groups: Some(reason.clone()),
-            },
+    async fn trust(&self, options: &LaunchOptions) -> Result<Vec<TrustFile>, LaunchError> {
+        if options.trusted.is_empty() {
+            return Ok(Vec::new());
         }
-    }
-
-    fn by_priority(&self) -> Holder {
-        match self.shares_between_sessions {
-            true => Holder::Watching,
-            false => Holder::Nobody,
-        }
-    }
-
-    fn control_group(&self) -> std::io::Result<Option<ControlGroup>> {
-        self.control.as_ref().ok().map(ControlGroups::create).transpose()
-    }
-
-    /// What the kernel does not hold browsers to.
-    fn watched(&self) -> Limits {
-        match &self.control {
-            Err(_) => self.limits,
-            Ok(control) => Limits {
-                memory: None,
-                cpu: self.limits.cpu.filter(|_| !control.limit_cpu()),
-                ..self.limits
-            },
-        }
+        let profiles = Arc::clone(&self.profiles);
+        let account = self.account.clone();
+        self.certutil
+            .database(
+                options.trusted.clone(),
+                profiles,
+                &options.name,
+                account,
+                options.deadline,
+            )
+            .await
     }
 
     /// Whether its browsers are in jails.
@@ -315,9 +315,11 @@ impl Launcher {
             commands: reads.into_blocking_fd().map_err(failed)?,
             answers: writes.into_blocking_fd().map_err(failed)?,
             control: self.control_group().map_err(failed)?,
+            files: Vec::new(),
         };
         let folder = profile::jailed_folder("check").map_err(std::io::Error::other);
-        let started = self.start_in_jail(jail::probe(), folder.map_err(failed)?, request, builder);
+        let folder = (folder.map_err(failed)?, Vec::new());
+        let started = self.start_in_jail(jail::probe(), folder, request, builder);
         let cdp = CdpPipe::start(commands, answers);
         let running =
             Running::watch(started.await.map_err(failed)?, cdp, Arc::clone(&self.spawner)).map_err(failed)?;

@@ -128,15 +128,34 @@ impl ProfileFolder {
             .map_err(failed("create", path))?;
         // Without symbolic links, as the kernel shows it to those who look for a process by its directory.
         let folder = ProfileFolder(path.canonicalize().map_err(failed("resolve", path))?);
-        if let Account::Other { user, group } = *account {
-            std::os::unix::fs::chown(&folder.0, Some(user), Some(group))
-                .map_err(failed("give to the browser's user", &folder.0))?;
-        }
+        account
+            .own(&folder.0)
+            .map_err(failed("give to the browser's user", &folder.0))?;
         Ok(folder)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Puts a file into it, for the browser's user alone.
+    pub(crate) fn put(&self, below: &Path, content: &[u8], account: &Account) -> Result<(), ProfileError> {
+        let mut folder = self.0.clone();
+        for part in below.parent().into_iter().flatten() {
+            folder.push(part);
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                made => made.map_err(failed("create", &folder))?,
+            }
+            account
+                .own(&folder)
+                .map_err(failed("give to the browser's user", &folder))?;
+        }
+        let file = self.0.join(below);
+        std::fs::write(&file, content).map_err(failed("write", &file))?;
+        account
+            .own(&file)
+            .map_err(failed("give to the browser's user", &file))
     }
 
     /// Removes the folder now. Blocks; follows no symbolic link that a page may have had made.

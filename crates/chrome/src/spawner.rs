@@ -59,6 +59,8 @@ pub(crate) struct SpawnRequest {
     pub(crate) answers: OwnedFd,
     /// Where it is from its first moment on.
     pub(crate) control: Option<ControlGroup>,
+    /// From descriptor [`jail::FIRST_FILE`] on: what is copied into a jail.
+    pub(crate) files: Vec<OwnedFd>,
 }
 
 /// A browser that has been executed.
@@ -96,7 +98,7 @@ pub(crate) fn spawn_jailed(
     command.stdin(socket).stdout(builder.init.try_clone()?);
     command.env_clear();
     execute(command, request, |leader, control| {
-        Processes::jail(leader, jail::in_memory(jailed), control)
+        Processes::jail(leader, jail::memory_file_systems(jailed), control)
     })
 }
 
@@ -116,7 +118,7 @@ fn execute(
     unsafe {
         command.pre_exec(move || door.as_ref().map_or(Ok(()), enter));
     }
-    let mappings = vec![
+    let mut mappings = vec![
         FdMapping {
             parent_fd: request.commands,
             child_fd: 3,
@@ -126,6 +128,8 @@ fn execute(
             child_fd: 4,
         },
     ];
+    let files = (jail::FIRST_FILE..).zip(request.files);
+    mappings.extend(files.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }));
     command.fd_mappings(mappings).map_err(std::io::Error::other)?;
     let parent = rustix::process::getpid();
     #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod authenticate;
+pub mod certificates;
 mod control;
 mod deliveries;
 mod error;

@@ -74,6 +74,10 @@ id!(
     ApiKeyId
 );
 id!(
+    /// A certificate that sessions can be told to trust.
+    CertificateId
+);
+id!(
     /// A worker's record. It outlives the worker's process; each start of that is an [`Incarnation`].
     WorkerId
 );

@@ -18,7 +18,10 @@ pub use api_key::{ApiKey, ApiKeyHash, InvalidApiKey, WorkerCredential};
 pub use causes::with_causes;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
-pub use ids::{ApiKeyId, Generation, Incarnation, InvalidId, OrganizationId, ProjectId, SessionId, WorkerId};
+pub use ids::{
+    ApiKeyId, CertificateId, Generation, Incarnation, InvalidId, OrganizationId, ProjectId, SessionId,
+    WorkerId,
+};
 pub use limits::{InvalidLimit, ProjectLimits};
 pub use metadata::{MetadataQuery, QueryError, UserMetadata, UserMetadataError};
 pub use region::{Region, UnknownRegion};

@@ -54,6 +54,9 @@ pub struct Usage {
     pub memory: Bytes,
     /// Bytes through the session's proxy.
     pub proxy: Bytes,
+    /// Bytes to the world and back by any road, the proxy's among them.
+    #[serde(default)]
+    pub egress: Bytes,
 }
 
 /// What to do with each session that the heartbeat named.

@@ -42,6 +42,8 @@ pub struct BrowserOptions {
     pub ignore_certificate_errors: bool,
     /// Where traffic goes out; directly without.
     pub proxies: Vec<ProxyRule>,
+    /// Certificates, in PEM, that pages and upstream proxies may show beside those that everybody trusts.
+    pub ca_certificates: Vec<String>,
 }
 
 /// The browser answers.

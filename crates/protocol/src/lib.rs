@@ -20,7 +20,7 @@ pub use connect::{ConnectClaims, ConnectSigner, ConnectToken, ConnectVerifier, I
 pub use heartbeat::{Heartbeat, HeartbeatReply, ObservedSession, ObservedStatus, Order, SessionOrder, Usage};
 pub use keys::{InvalidKey, SigningKey, VerifyingKey};
 pub use launch::{BrowserOptions, LaunchReply, LaunchRequest, REFUSED_FULL};
-pub use proxies::{ProxyPassword, ProxyRoad, ProxyRule};
+pub use proxies::{ProxyPassword, ProxyPlace, ProxyRoad, ProxyRule};
 pub use register::{RegisterReply, RegisterRequest};
 pub use release::ReleaseRequest;
 

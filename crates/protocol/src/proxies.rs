@@ -24,6 +24,9 @@ pub enum ProxyRoad {
     BuiltIn {
         /// Whether it was asked to be in some place.
         somewhere: bool,
+        /// In which.
+        #[serde(default)]
+        place: Option<ProxyPlace>,
     },
     /// Through the tenant's own proxy.
     External {
@@ -34,6 +37,18 @@ pub enum ProxyRoad {
         /// The user's password.
         password: Option<ProxyPassword>,
     },
+}
+
+/// Where a proxy is to be, as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProxyPlace {
+    /// Its code of two letters.
+    pub country: Option<String>,
+    /// Likewise.
+    pub state: Option<String>,
+    /// Its name.
+    pub city: Option<String>,
 }
 
 /// A tenant's password at its own proxy. Never in a log.

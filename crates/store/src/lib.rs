@@ -5,6 +5,7 @@
 //! are different types, so a function cannot be called with the wrong one.
 
 pub mod api_keys;
+pub mod certificates;
 pub mod control_plane;
 mod error;
 mod pool;

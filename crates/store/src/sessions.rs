@@ -76,6 +76,8 @@ pub struct Session {
     pub place: Option<Place>,
     /// Bytes through its proxy.
     pub proxy_bytes: Bytes,
+    /// Bytes to the world and back by any road, the proxy's among them.
+    pub egress_bytes: Bytes,
     /// Mean CPU use since its start.
     pub average_cpu: Percent,
     /// Highest memory seen.

@@ -70,6 +70,22 @@ impl ApiClient {
             .header("content-type", "application/json");
         Answer::of(request.body(body).send().await?).await
     }
+
+    /// Uploads a file as a form's `file`, with this key or none.
+    pub async fn upload(&self, key: Option<&str>, path: &str, file: &str) -> anyhow::Result<Answer> {
+        const BOUNDARY: &str = "the-boundary-of-a-test";
+        let head = "content-disposition: form-data; name=\"file\"; filename=\"file\"";
+        let form = format!("--{BOUNDARY}\r\n{head}\r\n\r\n{file}\r\n--{BOUNDARY}--\r\n");
+        let mut request = self.http.post(format!("{}{path}", self.base_url));
+        if let Some(key) = key {
+            request = request.header("X-BB-API-Key", key);
+        }
+        let request = request.header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        );
+        Answer::of(request.body(form).send().await?).await
+    }
 }
 
 impl Answer {

@@ -117,7 +117,7 @@ impl Audit {
     pub async fn reported_rows(&self) -> anyhow::Result<Vec<String>> {
         self.ask(async |connection| {
             let rows = "SELECT (id, status, generation, end_reason, started_at, ended_at)::text AS row FROM sessions
-                        UNION ALL SELECT (session_id, generation, running_ms, cpu_ms, proxy_bytes)::text FROM session_usage
+                        UNION ALL SELECT (session_id, generation, running_ms, cpu_ms, proxy_bytes, egress_bytes)::text FROM session_usage
                         UNION ALL SELECT t::text FROM usage_ledger t
                         ORDER BY row";
             Ok(sqlx::query_scalar(rows).fetch_all(connection).await?)

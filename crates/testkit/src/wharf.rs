@@ -109,6 +109,11 @@ impl Wharf {
         self.client.call(method, path, body).await
     }
 
+    /// Uploads a file, with this key or none.
+    pub async fn upload(&self, key: Option<&str>, path: &str, file: &str) -> anyhow::Result<Answer> {
+        self.client.upload(key, path, file).await
+    }
+
     /// Calls the API with this key, or none.
     pub async fn call_as(
         &self,

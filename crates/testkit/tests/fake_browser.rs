@@ -31,6 +31,7 @@ async fn it_gets_ready_counts_over_reconnects_and_closes() -> anyhow::Result<()>
                 height: 600,
             }),
             ignore_certificate_errors: false,
+            trusted: Vec::new(),
             deadline: Duration::from_secs(10),
         })
         .await?;

@@ -10,7 +10,7 @@ use wharf_chrome::{
 };
 use wharf_domain::Region;
 use wharf_egress::PrivateAddresses;
-use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
+use wharf_worker::{BadPool, BuiltInProxy, Chromiums, ProxyPool, WarmOptions};
 
 use crate::egress::EgressArguments;
 use crate::limits::{Held, SessionLimits};
@@ -44,6 +44,9 @@ pub(crate) struct BrowserArguments {
     /// What stands between a page and this machine.
     #[arg(long, value_enum, default_value_t = IsolationLevel::Jail)]
     isolation: IsolationLevel,
+    /// A file of upstream proxies, for sessions that ask for a proxy without naming one of their own.
+    #[arg(long, value_name = "FILE", value_parser = proxy_pool)]
+    proxy_pool: Option<ProxyPool>,
     #[command(flatten)]
     egress: EgressArguments,
     #[command(flatten)]
@@ -67,8 +70,8 @@ impl BrowserArguments {
         Ok(wharf_chrome::find_browser(self.chromium.as_deref())?)
     }
 
-    /// Starts browsers of this binary, which reach what the flags and `private` allow; tells what limits hold. Outside of jails, profiles are in
-    /// memory or below `profiles`.
+    /// Starts browsers of this binary, which reach what the flags and `private` allow; tells what limits hold. Outside of jails,
+    /// profiles are in memory or below `profiles`. Without a pool of proxies, sessions are offered `built_in`.
     pub(crate) async fn start(
         &self,
         binary: BrowserBinary,
@@ -80,6 +83,7 @@ impl BrowserArguments {
         let held = self.held(&launcher);
         tracing::info!("each session may have {held}");
         let addresses = self.egress.addresses(private)?;
+        let built_in = self.proxy_pool.clone().map_or(built_in, BuiltInProxy::Pool);
         Ok((Chromiums::new(launcher, addresses, built_in), held))
     }
 
@@ -94,6 +98,7 @@ impl BrowserArguments {
             name: "doctor".to_owned(),
             viewport: None,
             ignore_certificate_errors: false,
+            trusted: Vec::new(),
             deadline: EXAMINED_WITHIN,
         };
         let browser = launcher.launch(options).await?;
@@ -161,6 +166,11 @@ impl BrowserArguments {
     pub(crate) fn slots(&self) -> u32 {
         self.slots.unwrap_or_else(slots_by_memory)
     }
+}
+
+/// Read with the arguments, so that a mistake is told at once.
+fn proxy_pool(path: &str) -> Result<ProxyPool, BadPool> {
+    ProxyPool::read(Path::new(path))
 }
 
 /// As many sessions as fit into the machine's memory, and one at least.

@@ -1,6 +1,7 @@
 //! What a session needs of a browser. Chromium is one (`chromium.rs`); tests put in another.
 
 mod chromium;
+mod proxy_pool;
 mod roads;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -15,13 +16,15 @@ use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use wharf_chrome::Devtools;
 use wharf_domain::{Bytes, Millis};
-use wharf_protocol::{BrowserOptions, LaunchRequest};
+use wharf_protocol::LaunchRequest;
 use wharf_tunnel::{Answer, DialError};
 
 pub use chromium::Chromiums;
+pub use proxy_pool::{BadPool, ProxyPool};
 pub use roads::BuiltInProxy;
+pub(crate) use roads::session_number;
 
-/// What was asked for cannot be had, here or on another worker.
+/// What was asked for cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Impossible {
     /// The options make no sense, or name something that does not work.
@@ -30,12 +33,15 @@ pub(crate) enum Impossible {
     /// The operator does not offer it.
     #[error("{0}")]
     NotOffered(String),
+    /// Not now and not here; another worker may have it.
+    #[error("{0}")]
+    NotHere(String),
 }
 
 /// Starts browsers.
 pub(crate) trait Browsers: Send + Sync + 'static {
     /// Whether what is asked for can be had at all; asked before a browser is started for it, or handed out.
-    fn vet(&self, _: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
+    fn vet(&self, _: &LaunchRequest) -> BoxFuture<'static, Result<(), Impossible>> {
         Box::pin(ready(Ok(())))
     }
 
@@ -83,6 +89,8 @@ pub(crate) struct Reading {
     pub(crate) memory: Bytes,
     /// Bytes through a proxy so far.
     pub(crate) proxy: Bytes,
+    /// Bytes by any road so far, the proxy's among them.
+    pub(crate) egress: Bytes,
 }
 
 /// Where a browser takes CDP connections.

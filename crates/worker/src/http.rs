@@ -87,6 +87,9 @@ fn refuse(refusal: LaunchRefusal) -> Response<Body> {
         LaunchRefusal::Failure(LaunchFailure::Impossible(Impossible::NotOffered(reason))) => {
             (StatusCode::PAYMENT_REQUIRED, reason)
         }
+        LaunchRefusal::Failure(LaunchFailure::Impossible(Impossible::NotHere(reason))) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, reason)
+        }
         LaunchRefusal::Failure(LaunchFailure::Ended(reason)) => (
             StatusCode::CONFLICT,
             format!("the session was ended before its browser was ready: {reason}"),

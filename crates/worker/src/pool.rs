@@ -24,7 +24,7 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_domain::Entropy;
-use wharf_protocol::{BrowserOptions, LaunchRequest};
+use wharf_protocol::LaunchRequest;
 
 use crate::browser::{Browser, Browsers, Exit, Impossible};
 use crate::metric;
@@ -120,8 +120,8 @@ impl<Inner: SpareBrowsers> WarmPool<Inner> {
 }
 
 impl<Inner: SpareBrowsers> Browsers for WarmPool<Inner> {
-    fn vet(&self, options: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
-        self.0.inner.vet(options)
+    fn vet(&self, request: &LaunchRequest) -> BoxFuture<'static, Result<(), Impossible>> {
+        self.0.inner.vet(request)
     }
 
     fn launch(
@@ -131,7 +131,10 @@ impl<Inner: SpareBrowsers> Browsers for WarmPool<Inner> {
     ) -> BoxFuture<'static, Result<Box<dyn Browser>, String>> {
         let (shared, request) = (Arc::clone(&self.0), request.clone());
         match Start::of(&request.browser) {
-            Start::Warm(wishes) => Box::pin(claim::claim(shared, request, wishes, within)),
+            Start::Warm(wishes) => {
+                let wishes = wishes.of(request.session);
+                Box::pin(claim::claim(shared, request, wishes, within))
+            }
             Start::Cold => {
                 count_claim("options");
                 shared.inner.launch(&request, within)

@@ -236,6 +236,7 @@ impl Session {
         usage.cpu = usage.cpu.max(reading.cpu);
         usage.memory = usage.memory.max(reading.memory);
         usage.proxy = usage.proxy.max(reading.proxy);
+        usage.egress = usage.egress.max(reading.egress);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

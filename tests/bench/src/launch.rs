@@ -56,6 +56,7 @@ impl Bare {
             name: format!("bare-{}", self.started),
             viewport: None,
             ignore_certificate_errors: false,
+            trusted: Vec::new(),
             deadline: LAUNCH_WITHIN,
         };
         Ok(self.launcher.launch(options).await?)

@@ -145,7 +145,6 @@ def assert_not_found(call: Callable[[], object], *texts: str) -> None:
 @pytest.mark.parametrize(
     "options, field",
     [
-        ({"proxy_settings": {"ca_certificates": [str(uuid4())]}}, "proxySettings.caCertificates"),
         ({"extension_id": str(uuid4())}, "extensionId"),
         ({"browser_settings": {"context": {"id": str(uuid4()), "persist": True}}}, "browserSettings.context"),
         ({"browser_settings": {"allowed_domains": ["example.com"]}}, "browserSettings.allowedDomains"),

@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -14,9 +15,10 @@ USER, PASSWORD = "tenant", "hunter2"
 class Upstream:
     """Serves on loopback until it is left. Speaks CONNECT and absolute-form requests, one request a connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Optional[ssl.SSLContext] = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.tls = tls
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.listener.getsockname()[1]}"
         self.targets: list[str] = []
         self.bytes = 0
         self._lock = threading.Lock()
@@ -41,8 +43,9 @@ class Upstream:
                 client, _ = self.listener.accept()
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError, ValueError), client:
+    def _serve(self, accepted: socket.socket) -> None:
+        with suppress(OSError, ValueError), accepted:
+            client = self.tls.wrap_socket(accepted, server_side=True) if self.tls else accepted
             head = b""
             while b"\r\n\r\n" not in head:
                 if not (data := client.recv(65536)):

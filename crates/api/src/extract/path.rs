@@ -6,7 +6,7 @@ use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use wharf_domain::{ProjectId, SessionId};
+use wharf_domain::{CertificateId, ProjectId, SessionId};
 
 use crate::error::ApiError;
 
@@ -18,6 +18,10 @@ pub(crate) trait PathId: FromStr {
 
 impl PathId for SessionId {
     const WHAT: &'static str = "Session";
+}
+
+impl PathId for CertificateId {
+    const WHAT: &'static str = "Certificate";
 }
 
 impl PathId for ProjectId {

@@ -41,6 +41,9 @@ const SETTINGS: [&str; 8] = [
 /// took 20 of 300 ms longer with a file, and 45 with nothing.
 pub(crate) const LOCAL_TIME: &str = "/etc/localtime";
 
+/// The descriptor of the first file that a browser is given. Below are Chromium's own.
+pub(crate) const FIRST_FILE: i32 = 5;
+
 /// What one jail is built for.
 #[derive(Debug)]
 pub(crate) struct Jailed<'a> {
@@ -54,10 +57,12 @@ pub(crate) struct Jailed<'a> {
     pub(crate) flags: &'a [String],
     /// What it may use.
     pub(crate) limits: Limits,
+    /// What it finds in its folder, below that; their contents come on descriptors from [`FIRST_FILE`] on.
+    pub(crate) files: &'a [PathBuf],
 }
 
 /// The file systems that are in memory.
-pub(crate) fn in_memory(jailed: &Jailed<'_>) -> Vec<PathBuf> {
+pub(crate) fn memory_file_systems(jailed: &Jailed<'_>) -> Vec<PathBuf> {
     vec![SHARED_MEMORY.into(), TMP.into(), jailed.folder.to_owned()]
 }
 
@@ -109,6 +114,11 @@ fn file_system(line: &mut Line, jailed: &Jailed<'_>) {
     line.tmpfs(size(SHARED_MEMORY_SIZE), Path::new(SHARED_MEMORY));
     line.tmpfs(size(TMP_SIZE), Path::new(TMP));
     line.tmpfs(size(FOLDER_SIZE), jailed.folder);
+    for (descriptor, path) in (FIRST_FILE..).zip(jailed.files) {
+        // Copied, and so the browser's own.
+        line.add(["--perms", "0600", "--file", &descriptor.to_string()]);
+        line.0.push(jailed.folder.join(path).into());
+    }
     // Last, for it may lie below one of those.
     if let Some(home) = jailed.binary.parent().filter(|home| !home.starts_with("/usr")) {
         line.bind(home);
@@ -150,6 +160,7 @@ mod tests {
                 memory: MemoryLimit::of_bytes(600 << 20).ok(),
                 ..Limits::default()
             },
+            files: &[PathBuf::from(".pki/nssdb/cert9.db")],
         };
         let words = command_line(&jailed).into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
@@ -174,6 +185,19 @@ mod tests {
         let sizes = line.windows(2).filter(|words| words[0] == "--size");
         let sizes: Vec<u64> = sizes.map(|words| words[1].parse().unwrap()).collect();
         assert_eq!(sizes, [300 << 20, 256 << 20, 300 << 20]);
+    }
+
+    #[test]
+    fn files_are_put_into_the_folder_once_it_is_there() {
+        let line = line("/usr/lib/chromium/chromium");
+        let position = |words: &[&str]| {
+            line.windows(words.len())
+                .position(|found| found == words)
+                .unwrap()
+        };
+        let folder = position(&["--tmpfs", "/wharf-1/session-1"]);
+        let file = position(&["--file", "5", "/wharf-1/session-1/.pki/nssdb/cert9.db"]);
+        assert!(folder < file, "{line:?}");
     }
 
     #[test]

@@ -11,3 +11,4 @@ mod limits;
 mod ready;
 mod sampling;
 mod support;
+mod trust;

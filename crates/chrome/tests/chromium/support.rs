@@ -86,6 +86,11 @@ impl Lab {
     pub fn assert_nothing_left(&self) {
         assert_eq!(processes_of(self.folder.path()), [] as [i32; 0], "processes");
         assert_eq!(own_children(), [] as [i32; 0], "children");
+        self.assert_no_profile_left();
+    }
+
+    /// Not one, or any other folder.
+    pub fn assert_no_profile_left(&self) {
         for root in std::fs::read_dir(self.folder.path()).unwrap() {
             let profiles = std::fs::read_dir(root.unwrap().path()).unwrap();
             assert_eq!(
@@ -101,6 +106,7 @@ pub fn options(name: &str) -> LaunchOptions {
         name: name.to_owned(),
         viewport: None,
         ignore_certificate_errors: false,
+        trusted: Vec::new(),
         deadline: Duration::from_secs(30),
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use wharf_domain::{
-    EndReason, IdleTimeout, ProjectId, Region, SessionId, SessionStatus, SessionTimeout, UserMetadata,
+    CertificateId, EndReason, IdleTimeout, ProjectId, Region, SessionId, SessionStatus, SessionTimeout,
+    UserMetadata,
 };
 use wharf_protocol::BrowserOptions;
 use wharf_store::{StoreError, sessions};
@@ -17,7 +18,7 @@ use wharf_store::{StoreError, sessions};
 use super::admission::{Admitted, admit};
 use super::launch::{self, Launching};
 use super::{SessionView, repeated};
-use crate::{Caller, Control, Error, Window, repeat};
+use crate::{Caller, Control, Error, Window, certificates, repeat};
 
 /// When to try again after a refusal for want of a place: sessions end every few seconds where that happens.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -45,6 +46,8 @@ pub struct CreateSession {
     pub user_metadata: Option<UserMetadata>,
     /// What changes how the browser starts.
     pub browser: BrowserOptions,
+    /// Certificates of the project that the session is to trust.
+    pub ca_certificates: Vec<CertificateId>,
     /// Everything that was asked for and is not a field here, to be stored and shown.
     pub options: Value,
     /// What the session makes no sense without.
@@ -68,8 +71,6 @@ pub struct RepeatableCall {
 /// logged out, or on a page that it was to be kept from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
-    /// Trust in the caller's own certificate authorities.
-    CaCertificates,
     /// A stored profile.
     Contexts,
     /// A browser extension.
@@ -85,7 +86,6 @@ pub enum Capability {
 impl Capability {
     const fn field(self) -> &'static str {
         match self {
-            Self::CaCertificates => "proxySettings.caCertificates",
             Self::Contexts => "browserSettings.context",
             Self::Extensions => "extensionId",
             Self::AllowedDomains => "browserSettings.allowedDomains",
@@ -107,8 +107,12 @@ pub struct Created {
 /// Creates a session and waits until its browser answers. A call that repeats an earlier one gets that one's session.
 ///
 /// # Errors
-/// The project is not the caller's, a limit is reached, no worker has room in time, or no browser started.
-pub async fn create(control: &Control, caller: &Caller, request: CreateSession) -> Result<Created, Error> {
+/// The project or a certificate is not the caller's, a limit is reached, no worker has room in time, or no browser started.
+pub async fn create(
+    control: &Control,
+    caller: &Caller,
+    mut request: CreateSession,
+) -> Result<Created, Error> {
     if let Some(project) = request.project.filter(|project| *project != caller.project()) {
         return Err(Error::not_found("Project", &project));
     }
@@ -119,6 +123,8 @@ pub async fn create(control: &Control, caller: &Caller, request: CreateSession) 
         )));
     }
     let deadline = Instant::now() + control.timings.create_within;
+    request.browser.ca_certificates =
+        certificates::trusted(control, caller, &request.ca_certificates).await?;
     let id = SessionId::mint(&*control.clock, &*control.entropy);
     match admit(control, caller, id, &request, deadline).await? {
         Admitted::Repeated(session) => {

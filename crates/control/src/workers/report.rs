@@ -82,5 +82,6 @@ const fn usage_report(observed: &ObservedSession) -> UsageReport {
         cpu: observed.usage.cpu,
         memory: observed.usage.memory,
         proxy: observed.usage.proxy,
+        egress: observed.usage.egress,
     }
 }

@@ -19,6 +19,8 @@ pub struct UsageReport {
     pub memory: Bytes,
     /// Bytes through the proxy.
     pub proxy: Bytes,
+    /// Bytes by any road.
+    pub egress: Bytes,
 }
 
 /// Stores the reports of this worker's own sessions. Numbers only rise: a replayed or late report changes nothing, not
@@ -46,12 +48,14 @@ pub async fn merge_usage(
     sqlx::query!(
         r#"
         WITH merged AS (
-            INSERT INTO session_usage (session_id, generation, project_id, running_ms, cpu_ms, memory_bytes, proxy_bytes)
+            INSERT INTO session_usage
+                (session_id, generation, project_id, running_ms, cpu_ms, memory_bytes, proxy_bytes, egress_bytes)
             SELECT report.session_id, report.generation, sessions.project_id,
-                   max(report.running_ms), max(report.cpu_ms), max(report.memory_bytes), max(report.proxy_bytes)
-            FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-                AS report (session_id, generation, running_ms, cpu_ms, memory_bytes, proxy_bytes)
-            JOIN sessions ON sessions.id = report.session_id AND sessions.worker_id = $7
+                   max(report.running_ms), max(report.cpu_ms), max(report.memory_bytes), max(report.proxy_bytes),
+                   max(report.egress_bytes)
+            FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+                AS report (session_id, generation, running_ms, cpu_ms, memory_bytes, proxy_bytes, egress_bytes)
+            JOIN sessions ON sessions.id = report.session_id AND sessions.worker_id = $8
             GROUP BY report.session_id, report.generation, sessions.project_id
             ORDER BY report.session_id, report.generation
             ON CONFLICT (session_id, generation) DO UPDATE
@@ -59,9 +63,11 @@ pub async fn merge_usage(
                 cpu_ms = greatest(session_usage.cpu_ms, excluded.cpu_ms),
                 memory_bytes = greatest(session_usage.memory_bytes, excluded.memory_bytes),
                 proxy_bytes = greatest(session_usage.proxy_bytes, excluded.proxy_bytes),
+                egress_bytes = greatest(session_usage.egress_bytes, excluded.egress_bytes),
                 reported_at = now()
             WHERE session_usage.running_ms < excluded.running_ms OR session_usage.cpu_ms < excluded.cpu_ms
                 OR session_usage.memory_bytes < excluded.memory_bytes OR session_usage.proxy_bytes < excluded.proxy_bytes
+                OR session_usage.egress_bytes < excluded.egress_bytes
             RETURNING session_id, generation, project_id, cpu_ms, proxy_bytes
         ),
         billed AS (
@@ -82,6 +88,7 @@ pub async fn merge_usage(
         &column(|report| report.cpu.0),
         &column(|report| report.memory.0),
         &column(|report| report.proxy.0),
+        &column(|report| report.egress.0),
         worker.as_uuid(),
     )
     .execute(transaction.connection())

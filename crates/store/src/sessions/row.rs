@@ -35,6 +35,7 @@ pub(super) struct SessionRow {
     pub(super) cpu_ms: i64,
     pub(super) memory_bytes: i64,
     pub(super) proxy_bytes: i64,
+    pub(super) egress_bytes: i64,
 }
 
 /// Reads sessions with the usage of their current launch; the argument is what follows `WHERE`. A statement before it,
@@ -51,7 +52,8 @@ macro_rules! select_sessions {
                    timeout_seconds, created_at, updated_at, started_at, expires_at, ended_at, user_metadata, options,
                    worker_id, worker_incarnation, worker_address,
                    coalesce(running_ms, 0) AS "running_ms!", coalesce(cpu_ms, 0) AS "cpu_ms!",
-                   coalesce(memory_bytes, 0) AS "memory_bytes!", coalesce(proxy_bytes, 0) AS "proxy_bytes!"
+                   coalesce(memory_bytes, 0) AS "memory_bytes!", coalesce(proxy_bytes, 0) AS "proxy_bytes!",
+                   coalesce(egress_bytes, 0) AS "egress_bytes!"
             FROM sessions
             LEFT JOIN session_usage
                 ON session_usage.session_id = sessions.id AND session_usage.generation = sessions.generation
@@ -90,6 +92,7 @@ impl TryFrom<SessionRow> for Session {
             options: row.options,
             place: Place::from_columns(row.worker_id, row.worker_incarnation, row.worker_address),
             proxy_bytes: Bytes(row.proxy_bytes.unsigned_abs()),
+            egress_bytes: Bytes(row.egress_bytes.unsigned_abs()),
             average_cpu: Percent::of_one_core(
                 Millis(row.cpu_ms.unsigned_abs()),
                 Millis(row.running_ms.unsigned_abs()),

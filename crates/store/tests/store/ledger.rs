@@ -56,6 +56,7 @@ impl Scene {
             cpu: Millis(used),
             memory: Bytes(used),
             proxy: Bytes(10 * used),
+            egress: Bytes(20 * used),
         };
         let mut transaction = self.store().system().await?;
         sessions::merge_usage(&mut transaction, self.worker, &[report]).await?;

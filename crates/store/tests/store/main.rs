@@ -2,6 +2,7 @@
 
 mod admission;
 mod cancellation;
+mod certificates;
 mod creations;
 mod fixture;
 mod keys;

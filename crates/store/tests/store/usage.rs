@@ -18,6 +18,7 @@ const fn report(session: SessionId, step: u64) -> UsageReport {
         cpu: Millis(300 * step),
         memory: Bytes(7 * step),
         proxy: Bytes(11 * step),
+        egress: Bytes(13 * step),
     }
 }
 
@@ -27,9 +28,18 @@ async fn merge(store: &Store, worker: WorkerId, reports: &[UsageReport]) -> anyh
     Ok(transaction.commit().await?)
 }
 
-async fn used(store: &Store, project: ProjectId, id: SessionId) -> anyhow::Result<(Bytes, Percent, Bytes)> {
+async fn used(
+    store: &Store,
+    project: ProjectId,
+    id: SessionId,
+) -> anyhow::Result<(Bytes, Percent, Bytes, Bytes)> {
     let session = get(store, project, id).await?.context("the session is there")?;
-    Ok((session.memory, session.average_cpu, session.proxy_bytes))
+    Ok((
+        session.memory,
+        session.average_cpu,
+        session.proxy_bytes,
+        session.egress_bytes,
+    ))
 }
 
 #[tokio::test]
@@ -58,7 +68,7 @@ async fn any_order_and_any_repetition_of_reports_give_the_same() -> anyhow::Resu
         for id in &ids {
             assert_eq!(
                 used(&database.store, project, *id).await?,
-                (Bytes(140), Percent(30), Bytes(220)),
+                (Bytes(140), Percent(30), Bytes(220), Bytes(260)),
                 "seed {seed}"
             );
         }
@@ -79,10 +89,16 @@ async fn smaller_numbers_never_overwrite() -> anyhow::Result<()> {
         ..report(id, 10)
     };
     merge(&database.store, worker, &[mixed]).await?;
+    // Only one number is larger.
+    let direct = UsageReport {
+        egress: Bytes(600),
+        ..report(id, 1)
+    };
+    merge(&database.store, worker, &[direct]).await?;
     merge(&database.store, worker, &[report(id, 1)]).await?;
     assert_eq!(
         used(&database.store, project, id).await?,
-        (Bytes(70), Percent(30), Bytes(500))
+        (Bytes(70), Percent(30), Bytes(500), Bytes(600))
     );
     database.close().await
 }
@@ -128,7 +144,7 @@ async fn a_session_shows_the_usage_of_its_current_launch_and_its_project_pays_fo
     merge(&database.store, worker, &[second]).await?;
     assert_eq!(
         used(&database.store, project, id).await?,
-        (Bytes(14), Percent(30), Bytes(22))
+        (Bytes(14), Percent(30), Bytes(22), Bytes(26))
     );
     let mut transaction = database.store.tenant(project).await?;
     assert_eq!(projects::usage(&mut transaction).await?.proxy_bytes, Bytes(22));

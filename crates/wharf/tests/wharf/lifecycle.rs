@@ -39,7 +39,7 @@ async fn a_session_has_every_field_of_the_original() -> anyhow::Result<()> {
     ] {
         assert!(created.body[field].is_string(), "{field}: {}", created.body);
     }
-    for field in ["proxyBytes", "avgCpuUsage", "memoryUsage"] {
+    for field in ["proxyBytes", "egressBytes", "avgCpuUsage", "memoryUsage"] {
         assert!(created.body[field].is_u64(), "{field}: {}", created.body);
     }
     for field in ["region", "keepAlive", "userMetadata", "browserSettings"] {

@@ -10,6 +10,7 @@ mod fleet;
 mod lifecycle;
 mod limits;
 mod processes;
+mod proxy_pool;
 mod repeated;
 mod tenancy;
 mod waiting;

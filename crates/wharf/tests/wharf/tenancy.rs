@@ -14,6 +14,8 @@ use crate::WHARF;
 /// Operations that need no key: none of them knows anything of a tenant.
 const PUBLIC: &str = include_str!("public_operations.txt");
 
+const CERTIFICATE: &str = include_str!("../../../egress/tests/fixtures/upstream.pem");
+
 /// One operation of the document.
 struct Operation {
     method: Method,
@@ -48,6 +50,7 @@ fn operations(document: &Value) -> Vec<Operation> {
 struct Victim {
     project: String,
     session: String,
+    certificate: String,
 }
 
 impl Victim {
@@ -56,6 +59,7 @@ impl Victim {
         let id = match operation.path.as_str() {
             path if path.starts_with("/v1/sessions/{id}") => &self.session,
             path if path.starts_with("/v1/projects/{id}") => &self.project,
+            path if path.starts_with("/v1/certificates/{id}") => &self.certificate,
             path if !path.contains('{') => return path.to_owned(),
             path => panic!("{path} has an id: say here whose, so that its refusal can be tested"),
         };
@@ -68,6 +72,8 @@ impl Victim {
             "sessions_create" => Some(json!({ "projectId": self.project })),
             // It names nobody: it ends the caller's own sessions, of which the stranger has none.
             "sessions_release" => None,
+            // Likewise: what is uploaded is the caller's own.
+            "certificates_create" => None,
             "sessions_update" => Some(json!({ "status": "REQUEST_RELEASE" })),
             _ if operation.method == Method::GET => None,
             _ => Some(json!({})),
@@ -92,8 +98,13 @@ async fn every_operation_refuses_whoever_has_no_right_to_it() -> anyhow::Result<
     let stranger = Tenant::create(&database.store, "stranger", 10, 10).await?;
     let created = wharf.call(Method::POST, "/v1/sessions", None).await?;
     assert_eq!(created.status, 201, "{}", created.body);
+    let uploaded = wharf
+        .upload(Some(wharf.api_key()), "/v1/certificates", CERTIFICATE)
+        .await?;
+    assert_eq!(uploaded.status, 200, "{}", uploaded.body);
     let victim = Victim {
         project: wharf.project_id().to_owned(),
+        certificate: uploaded.body["id"].as_str().expect("an id").to_owned(),
         session: created.body["id"].as_str().expect("an id").to_owned(),
     };
     let document = wharf
@@ -114,7 +125,7 @@ async fn every_operation_refuses_whoever_has_no_right_to_it() -> anyhow::Result<
         checked += 1;
     }
     assert!(
-        checked >= 12,
+        checked >= 16,
         "the document has fewer operations than it had: {checked}"
     );
     assert_eq!(
@@ -126,6 +137,9 @@ async fn every_operation_refuses_whoever_has_no_right_to_it() -> anyhow::Result<
         .call(Method::GET, &format!("/v1/sessions/{}", victim.session), None)
         .await?;
     assert_eq!(session.body["status"], "RUNNING", "an attack had an effect");
+    let certificate = format!("/v1/certificates/{}", victim.certificate);
+    let certificate = wharf.call(Method::GET, &certificate, None).await?;
+    assert_eq!(certificate.status, 200, "an attack had an effect");
     wharf.stop().await?;
     database.close().await
 }
@@ -152,7 +166,10 @@ async fn refuses_strangers(
             body.as_ref(),
         )
         .await?;
-    if operation.path.contains('{') || body.is_some() {
+    if operation.id == "certificates_create" {
+        // No file came with it.
+        assert_refused(&answer, 415, &operation.id);
+    } else if operation.path.contains('{') || body.is_some() {
         assert_refused(&answer, 404, &format!("{} by another tenant", operation.id));
     } else {
         assert_eq!(
@@ -162,7 +179,9 @@ async fn refuses_strangers(
         );
         let text = answer.body.to_string();
         assert!(
-            !text.contains(&victim.session) && !text.contains(&victim.project),
+            [&victim.session, &victim.project, &victim.certificate]
+                .iter()
+                .all(|id| !text.contains(*id)),
             "{}: {text}",
             operation.id
         );

@@ -1,6 +1,6 @@
 //! Chromium as a session's browser, with a proxy of ours as its one way out of its jail.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wharf_chrome::{BrowserExit, CdpError, Grace, LaunchOptions, Launcher, Sampler};
 use wharf_domain::{Bytes, Millis, with_causes};
-use wharf_egress::{AddressPolicy, Egress, Options, Rules};
+use wharf_egress::{AddressPolicy, Egress, Options, Rules, Trust};
 use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
 
-use super::roads::{self, BuiltInProxy};
+use super::roads::{self, BuiltInProxy, session_number};
 use super::{Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
 use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 
@@ -34,14 +34,35 @@ struct Outside {
 }
 
 impl Outside {
-    fn rules(&self, proxies: &[ProxyRule]) -> Result<Rules, Impossible> {
+    fn rules(&self, proxies: &[ProxyRule], session: u64) -> Result<Rules, Impossible> {
         if !self.jailed && !proxies.is_empty() {
             return Err(Impossible::NotOffered(
                 "body/proxies: this server runs browsers without a jail, and offers no proxies; leave them out".to_owned(),
             ));
         }
-        roads::rules(proxies, self.built_in, &self.addresses)
+        roads::rules(proxies, (&self.built_in, session), &self.addresses)
     }
+
+    /// Looks whether the roads can be taken that these options name, and finds proxies for those that name none.
+    async fn vet(self, options: BrowserOptions, session: u64) -> Result<(), Impossible> {
+        let rules = self.rules(&options.proxies, session)?;
+        let limits = limits(&options.ca_certificates)?;
+        roads::look_for_living(&options.proxies, (&self.built_in, session), &self.addresses).await?;
+        roads::probe(&rules, &limits).await
+    }
+}
+
+/// Proxies over TLS are trusted as pages are.
+fn limits(ca_certificates: &[String]) -> Result<Options, Impossible> {
+    let trust = match ca_certificates.concat().as_str() {
+        "" => Trust::public(),
+        pem => Trust::public_and(pem)
+            .map_err(|error| Impossible::Invalid(format!("body/proxySettings/caCertificates: {error}")))?,
+    };
+    Ok(Options {
+        trust,
+        ..Options::default()
+    })
 }
 
 impl Chromiums {
@@ -65,14 +86,14 @@ impl Chromiums {
         Self { grace, ..self }
     }
 
-    async fn start(self, options: LaunchOptions, rules: Rules) -> Result<Chromium, String> {
+    async fn start(self, options: LaunchOptions, rules: Rules, limits: Options) -> Result<Chromium, String> {
         let mut browser = self
             .launcher
             .launch(options)
             .await
             .map_err(|error| with_causes(&error))?;
         let egress = match browser.take_egress().map(TcpListener::from_std) {
-            Some(Ok(listener)) => Some(Arc::new(Egress::start(listener, rules, Options::default()))),
+            Some(Ok(listener)) => Some(Arc::new(Egress::start(listener, rules, limits))),
             Some(Err(error)) => return Err(format!("its way out cannot be listened on: {error}")),
             None => None,
         };
@@ -86,9 +107,15 @@ impl Chromiums {
 }
 
 impl Browsers for Chromiums {
-    fn vet(&self, options: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
-        let rules = self.outside.rules(&options.proxies);
-        Box::pin(async move { roads::probe(&rules?).await })
+    fn vet(&self, request: &LaunchRequest) -> BoxFuture<'static, Result<(), Impossible>> {
+        if !request.browser.ca_certificates.is_empty()
+            && let Err(error) = self.launcher.can_trust()
+        {
+            let told = format!("body/proxySettings/caCertificates: not on this server: {error}");
+            return Box::pin(ready(Err(Impossible::NotOffered(told))));
+        }
+        let (outside, options) = (self.outside.clone(), request.browser.clone());
+        Box::pin(outside.vet(options, session_number(request.session)))
     }
 
     fn launch(
@@ -100,14 +127,19 @@ impl Browsers for Chromiums {
             name: format!("{}-{}", request.session, request.generation.0),
             viewport: request.browser.viewport.map(size),
             ignore_certificate_errors: request.browser.ignore_certificate_errors,
+            trusted: request.browser.ca_certificates.clone(),
             deadline: within,
         };
-        let rules = self.outside.rules(&request.browser.proxies);
+        let rules = self
+            .outside
+            .rules(&request.browser.proxies, session_number(request.session));
+        let limits = limits(&request.browser.ca_certificates);
         let chromiums = self.clone();
         Box::pin(async move {
             // Vetted before; what has changed since is a launch that failed.
             let rules = rules.map_err(|impossible| impossible.to_string())?;
-            Ok(Box::new(chromiums.start(options, rules).await?) as Box<dyn Browser>)
+            let limits = limits.map_err(|impossible| impossible.to_string())?;
+            Ok(Box::new(chromiums.start(options, rules, limits).await?) as Box<dyn Browser>)
         })
     }
 }
@@ -118,9 +150,10 @@ impl SpareBrowsers for Chromiums {
             name,
             viewport: None,
             ignore_certificate_errors: false,
+            trusted: Vec::new(),
             deadline: within,
         };
-        let started = self.clone().start(options, roads::closed());
+        let started = self.clone().start(options, roads::closed(), Options::default());
         Box::pin(async move {
             let chromium = started.await?;
             chromium
@@ -193,7 +226,7 @@ impl Spare for Chromium {
                 _ => Unfit::Broken(with_causes(&error)),
             })?;
             if let Some(egress) = &self.egress {
-                let rules = self.outside.rules(&wishes.proxies);
+                let rules = self.outside.rules(&wishes.proxies, wishes.session_number);
                 egress.set_rules(rules.map_err(|impossible| Unfit::Refused(impossible.to_string()))?);
             }
             Ok(())
@@ -228,11 +261,16 @@ struct Meters {
 impl Meter for Meters {
     fn read(&self) -> Option<Reading> {
         let sample = self.sampler.sample()?;
-        let traffic = self.egress.as_ref().map(|egress| egress.traffic());
+        let traffic = self
+            .egress
+            .as_ref()
+            .map(|egress| egress.traffic())
+            .unwrap_or_default();
         Some(Reading {
             cpu: sample.cpu.into(),
             memory: Bytes(sample.memory),
-            proxy: Bytes(traffic.unwrap_or_default().proxied.sum()),
+            proxy: Bytes(traffic.proxied.sum()),
+            egress: Bytes(traffic.total.sum()),
         })
     }
 

@@ -1,37 +1,52 @@
 //! A session's proxy rules, as its way out understands them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use wharf_domain::SessionId;
 use wharf_egress::{
     AddressPolicy, Blocklist, Credentials, Options, Pattern, RequestKind, Road, Route, Rules, Upstream,
 };
-use wharf_protocol::{ProxyRoad, ProxyRule};
+use wharf_protocol::{ProxyPlace, ProxyRoad, ProxyRule};
 
 use super::Impossible;
+use super::proxy_pool::{NoUpstream, ProxyPool};
 
 /// A host that an upstream proxy is asked for, to see whether it takes us. That it cannot be reached is not its fault.
 const PROBE_TARGET: &str = "example.com:443";
+
+/// An operator's proxy is near, or not worth having; there may be others to ask.
+const POOL_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const POOL_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each rule's pattern may take 128 KiB while the session lasts.
 const MOST_RULES: usize = 20;
 
 /// What the operator offers to sessions that ask for a proxy without naming one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum BuiltInProxy {
     /// The way from this machine, counted as proxied.
     Direct,
+    /// The nearest of these.
+    Pool(ProxyPool),
     /// Nothing.
     None,
 }
 
-/// The rules in force for a session.
+/// A number of a session's own, by which it keeps one among equal proxies.
+pub(crate) fn session_number(id: SessionId) -> u64 {
+    let (high, low) = id.as_uuid().as_u64_pair();
+    high ^ low
+}
+
+/// The rules in force for a session, with the operator's proxies as they are for a session of this number.
 ///
 /// # Errors
 /// A rule that cannot be followed, with its number.
 pub(super) fn rules(
     proxies: &[ProxyRule],
-    built_in: BuiltInProxy,
+    (built_in, session): (&BuiltInProxy, u64),
     addresses: &AddressPolicy,
 ) -> Result<Rules, Impossible> {
     if proxies.len() > MOST_RULES {
@@ -43,7 +58,7 @@ pub(super) fn rules(
     let routes = proxies
         .iter()
         .enumerate()
-        .map(|(number, rule)| route(number, rule, built_in));
+        .map(|(number, rule)| route(number, rule, (built_in, session)));
     Ok(Rules {
         addresses: addresses.clone(),
         routes: routes.collect::<Result<_, _>>()?,
@@ -51,33 +66,63 @@ pub(super) fn rules(
     })
 }
 
-/// Asks every upstream proxy for a tunnel: a session is not promised one that does not answer.
+/// Finds an upstream of the pool that answers for each rule which wants one; [`rules`] then names it.
+///
+/// # Errors
+/// None does.
+pub(super) async fn look_for_living(
+    proxies: &[ProxyRule],
+    (built_in, session): (&BuiltInProxy, u64),
+    addresses: &AddressPolicy,
+) -> Result<(), Impossible> {
+    let BuiltInProxy::Pool(pool) = built_in else {
+        return Ok(());
+    };
+    let options = Options {
+        connect_timeout: POOL_CONNECT_TIMEOUT,
+        upstream_timeout: POOL_ANSWER_TIMEOUT,
+        ..Options::default()
+    };
+    for rule in proxies {
+        if let ProxyRoad::BuiltIn { place, .. } = &rule.road {
+            let found = pool.look_for_living(place.as_ref(), session, (PROBE_TARGET, addresses, &options));
+            found.await.map_err(Impossible::NotHere)?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks every upstream proxy of the tenant's for a tunnel: a session is not promised one that does not answer.
 ///
 /// # Errors
 /// One that does not, with its rule's number.
-pub(super) async fn probe(rules: &Rules) -> Result<(), Impossible> {
-    let options = Options::default();
-    let probes = rules.routes.iter().enumerate().map(|(number, route)| {
-        let options = &options;
-        async move {
-            let Road::Upstream(upstream) = &route.road else {
-                return Ok(());
-            };
-            let probed = upstream.probe(PROBE_TARGET, &rules.addresses, options).await;
-            probed.map_err(|error| invalid(number, &format!("the proxy {upstream} cannot be used: {error}")))
-        }
+pub(super) async fn probe(rules: &Rules, options: &Options) -> Result<(), Impossible> {
+    let probes = rules.routes.iter().enumerate().map(|(number, route)| async move {
+        let upstream = match &route.road {
+            Road::Upstream(upstream) if !upstream.trusted => upstream,
+            _ => return Ok(()),
+        };
+        let probed = upstream.probe(PROBE_TARGET, &rules.addresses, options).await;
+        probed.map_err(|error| invalid(number, &format!("the proxy {upstream} cannot be used: {error}")))
     });
     try_join_all(probes).await.map(drop)
 }
 
-fn route(number: usize, rule: &ProxyRule, built_in: BuiltInProxy) -> Result<Route, Impossible> {
+fn route(
+    number: usize,
+    rule: &ProxyRule,
+    (built_in, session): (&BuiltInProxy, u64),
+) -> Result<Route, Impossible> {
     let pattern = rule.domain_pattern.as_deref().map(Pattern::new).transpose();
     Ok(Route {
         pattern: pattern.map_err(|error| invalid(number, &format!("domainPattern: {error}")))?,
         road: match &rule.road {
             ProxyRoad::Direct => Road::Direct { counted: false },
-            ProxyRoad::BuiltIn { somewhere } => match (built_in, somewhere) {
+            ProxyRoad::BuiltIn { somewhere, place } => match (built_in, somewhere) {
                 (BuiltInProxy::Direct, false) => Road::Direct { counted: true },
+                (BuiltInProxy::Pool(pool), _) => {
+                    Road::Upstream(of_pool(number, pool, place.as_ref(), session)?)
+                }
                 _ => return Err(no_pool(number)),
             },
             ProxyRoad::External {
@@ -107,6 +152,20 @@ fn route(number: usize, rule: &ProxyRule, built_in: BuiltInProxy) -> Result<Rout
 
 fn invalid(number: usize, reason: &str) -> Impossible {
     Impossible::Invalid(format!("body/proxies/{number}: {reason}"))
+}
+
+fn of_pool(
+    number: usize,
+    pool: &ProxyPool,
+    place: Option<&ProxyPlace>,
+    session: u64,
+) -> Result<Upstream, Impossible> {
+    pool.choose(place, session).map_err(|none| match none {
+        NoUpstream::Invalid(reason) => invalid(number, reason),
+        NoUpstream::NotThere { country, offered } => Impossible::NotOffered(format!(
+            "body/proxies/{number}: this server offers no proxy in {country}; it has some in {offered}"
+        )),
+    })
 }
 
 fn no_pool(number: usize) -> Impossible {
@@ -159,7 +218,7 @@ mod tests {
     }
 
     fn refusal(rules: &[ProxyRule]) -> Impossible {
-        super::rules(rules, BuiltInProxy::None, &AddressPolicy::default()).unwrap_err()
+        super::rules(rules, (&BuiltInProxy::None, 0), &AddressPolicy::default()).unwrap_err()
     }
 
     #[test]
@@ -189,16 +248,22 @@ mod tests {
 
     #[test]
     fn what_the_operator_does_not_offer_is_not_replaced_by_something_else() {
-        let anywhere = rule(ProxyRoad::BuiltIn { somewhere: false });
-        let somewhere = rule(ProxyRoad::BuiltIn { somewhere: true });
+        let anywhere = rule(ProxyRoad::BuiltIn {
+            somewhere: false,
+            place: None,
+        });
+        let somewhere = rule(ProxyRoad::BuiltIn {
+            somewhere: true,
+            place: None,
+        });
         let addresses = AddressPolicy::default();
         assert!(matches!(
             refusal(std::slice::from_ref(&anywhere)),
             Impossible::NotOffered(_)
         ));
-        let direct = super::rules(&[anywhere], BuiltInProxy::Direct, &addresses).unwrap();
+        let direct = super::rules(&[anywhere], (&BuiltInProxy::Direct, 0), &addresses).unwrap();
         assert!(matches!(direct.routes[0].road, Road::Direct { counted: true }));
-        let refused = super::rules(&[somewhere], BuiltInProxy::Direct, &addresses).unwrap_err();
+        let refused = super::rules(&[somewhere], (&BuiltInProxy::Direct, 0), &addresses).unwrap_err();
         assert!(matches!(refused, Impossible::NotOffered(_)));
     }
 
@@ -208,7 +273,7 @@ mod tests {
         let rules = |count| {
             super::rules(
                 &vec![rule(ProxyRoad::Direct); count],
-                BuiltInProxy::None,
+                (&BuiltInProxy::None, 0),
                 &addresses,
             )
         };

@@ -80,6 +80,7 @@ impl FakeBrowsers {
             cpu: Millis(cpu),
             memory: Bytes(memory),
             proxy: Bytes(0),
+            egress: Bytes(0),
         });
     }
 

@@ -1,7 +1,9 @@
 //! What a browser that already runs can still be given, and what it must be started with.
 
-use wharf_domain::Viewport;
+use wharf_domain::{SessionId, Viewport};
 use wharf_protocol::{BrowserOptions, ProxyRule};
+
+use crate::browser::session_number;
 
 /// How a session gets its browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,18 @@ pub(crate) struct Wishes {
     pub(crate) viewport: Option<Viewport>,
     /// Where its traffic goes out.
     pub(crate) proxies: Vec<ProxyRule>,
+    /// The number of the session, by which it keeps one among equal proxies.
+    pub(crate) session_number: u64,
+}
+
+impl Wishes {
+    /// Those of this session.
+    pub(super) fn of(self, session: SessionId) -> Self {
+        Self {
+            session_number: session_number(session),
+            ..self
+        }
+    }
 }
 
 impl Start {
@@ -28,14 +42,17 @@ impl Start {
             viewport,
             ignore_certificate_errors,
             proxies,
+            ca_certificates,
         } = options;
         // Over DevTools it holds for the targets of one connection, not for the browser.
-        if *ignore_certificate_errors {
+        // Certificates are read once, at the start.
+        if *ignore_certificate_errors || !ca_certificates.is_empty() {
             return Self::Cold;
         }
         Self::Warm(Wishes {
             viewport: *viewport,
             proxies: proxies.clone(),
+            ..Wishes::default()
         })
     }
 }
@@ -63,6 +80,13 @@ mod tests {
                 BrowserOptions {
                     viewport,
                     ignore_certificate_errors: true,
+                    ..BrowserOptions::default()
+                },
+                Start::Cold,
+            ),
+            (
+                BrowserOptions {
+                    ca_certificates: vec!["pem".to_owned()],
                     ..BrowserOptions::default()
                 },
                 Start::Cold,

@@ -218,6 +218,7 @@ impl Meter for Arc<FakeSpare> {
             cpu: self.cpu()?,
             memory: Bytes(100),
             proxy: Bytes(0),
+            egress: Bytes(0),
         })
     }
 

@@ -131,7 +131,7 @@ async fn vetted_launch(
     within: Duration,
 ) -> Result<Box<dyn Browser>, LaunchFailure> {
     let deadline = Instant::now() + within;
-    let vetted = timeout_at(deadline, agent.browsers.vet(&request.browser)).await;
+    let vetted = timeout_at(deadline, agent.browsers.vet(request)).await;
     let late = |_| LaunchFailure::Failed("what was asked for could not be tried out in time".to_owned());
     vetted.map_err(late)?.map_err(LaunchFailure::Impossible)?;
     let left = deadline.saturating_duration_since(Instant::now());

@@ -136,6 +136,7 @@ fn request(body: CreateSession) -> Result<sessions::CreateSession, ApiError> {
             .transpose()
             .map_err(|error| ApiError::invalid(format!("body/userMetadata {error}")))?,
         browser: options.browser(),
+        ca_certificates: options.ca_certificates(),
         needs: options.needs(),
         options: options.to_stored(),
         call: None,
@@ -153,7 +154,7 @@ mod tests {
     use serde_json::json;
     use wharf_control::sessions::Capability;
 
-    use wharf_protocol::ProxyRoad;
+    use wharf_protocol::{ProxyPlace, ProxyRoad};
 
     use super::*;
 
@@ -216,10 +217,19 @@ mod tests {
             password.as_ref().map(|password| password.expose()),
             Some("hunter2")
         );
-        assert_eq!(somewhere.road, ProxyRoad::BuiltIn { somewhere: true });
         assert!(
             matches!(&with_user.road, ProxyRoad::External { server, .. } if server == "https://me:hunter2@p:2"),
             "the launch needs what is not stored"
+        );
+        assert_eq!(
+            somewhere.road,
+            ProxyRoad::BuiltIn {
+                somewhere: true,
+                place: Some(ProxyPlace {
+                    country: Some("DE".to_owned()),
+                    ..ProxyPlace::default()
+                }),
+            }
         );
         for (none, rules) in [(json!(false), 0), (json!([]), 0), (json!(true), 1)] {
             assert_eq!(parsed(json!({ "proxies": none })).browser.proxies.len(), rules);
@@ -249,10 +259,6 @@ mod tests {
             (
                 json!({ "browserSettings": { "context": { "id": uuid::Uuid::nil() } } }),
                 Capability::Contexts,
-            ),
-            (
-                json!({ "proxySettings": { "caCertificates": [uuid::Uuid::nil()] } }),
-                Capability::CaCertificates,
             ),
         ] {
             assert_eq!(parsed(body.clone()).needs, [capability], "{body}");

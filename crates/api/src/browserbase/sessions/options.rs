@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use wharf_control::sessions::Capability;
-use wharf_domain::{IdleTimeout, Viewport};
-use wharf_protocol::{BrowserOptions, ProxyPassword, ProxyRoad};
+use wharf_domain::{CertificateId, IdleTimeout, Viewport};
+use wharf_protocol::{BrowserOptions, ProxyPassword, ProxyPlace, ProxyRoad};
 use wharf_store::sessions::Session as StoredSession;
 
 /// What is stored of a create call beside the session's own columns.
@@ -128,7 +128,7 @@ pub(crate) enum OperatingSystem {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default, expecting = "an object")]
 pub(crate) struct ProxySettings {
-    /// Certificate authorities to trust.
+    /// Certificates to trust, ten at most: what pages and https proxies show may be signed by them. See `POST /v1/certificates`.
     ca_certificates: Vec<Uuid>,
 }
 
@@ -151,7 +151,7 @@ pub(crate) enum ProxyRule {
         /// The hosts, as a regular expression; all without.
         #[serde(skip_serializing_if = "Option::is_none")]
         domain_pattern: Option<String>,
-        /// Where the proxy is to be.
+        /// Where the proxy is to be: `country` (two letters, as in DE), and if you like `state` and `city`. The nearest is taken.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<Object>)]
         geolocation: Option<serde_json::Map<String, Value>>,
@@ -218,26 +218,38 @@ impl SessionOptions {
                 Viewport::new(i64::from(viewport.size.width), i64::from(viewport.size.height)).ok()
             }),
             ignore_certificate_errors: settings.ignore_certificate_errors.unwrap_or(false),
+            // Read by the control plane, from the ids.
+            ca_certificates: Vec::new(),
             proxies: match &self.proxies {
                 None | Some(Proxies::Switch(false)) => Vec::new(),
                 Some(Proxies::Switch(true)) => vec![wharf_protocol::ProxyRule {
                     domain_pattern: None,
-                    road: ProxyRoad::BuiltIn { somewhere: false },
+                    road: ProxyRoad::BuiltIn {
+                        somewhere: false,
+                        place: None,
+                    },
                 }],
                 Some(Proxies::Rules(rules)) => rules.iter().cloned().map(ProxyRule::into_road).collect(),
             },
         }
     }
 
+    /// The certificates to trust.
+    pub(super) fn ca_certificates(&self) -> Vec<CertificateId> {
+        let settings = self.proxy_settings.as_ref();
+        let named = settings.map(|settings| settings.ca_certificates.as_slice());
+        named
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .map(CertificateId::from)
+            .collect()
+    }
+
     /// What the session makes no sense without.
     pub(super) fn needs(&self) -> Vec<Capability> {
         let settings = self.browser_settings.clone().unwrap_or_default();
-        let certificates = self
-            .proxy_settings
-            .as_ref()
-            .is_some_and(|proxy| !proxy.ca_certificates.is_empty());
         [
-            (certificates, Capability::CaCertificates),
             (settings.context.is_some(), Capability::Contexts),
             (
                 self.extension_id.is_some() || settings.extension_id.is_some(),
@@ -267,8 +279,11 @@ impl ProxyRule {
                 domain_pattern,
                 geolocation,
             } => {
-                let somewhere = geolocation.is_some_and(|place| !place.is_empty());
-                (domain_pattern, ProxyRoad::BuiltIn { somewhere })
+                let place = geolocation
+                    .filter(|place| !place.is_empty())
+                    .map(|place| place_of(&place));
+                let somewhere = place.is_some();
+                (domain_pattern, ProxyRoad::BuiltIn { somewhere, place })
             }
             Self::External {
                 server,
@@ -296,6 +311,16 @@ fn without_credentials(server: &str) -> String {
             None => host.to_owned(),
         },
         None => server.to_owned(),
+    }
+}
+
+/// What is no text says nothing: whoever looks for the place asks for what is missing.
+fn place_of(geolocation: &serde_json::Map<String, Value>) -> ProxyPlace {
+    let text = |field: &str| Some(geolocation.get(field)?.as_str()?.to_owned());
+    ProxyPlace {
+        country: text("country"),
+        state: text("state"),
+        city: text("city"),
     }
 }
 

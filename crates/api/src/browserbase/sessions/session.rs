@@ -44,6 +44,8 @@ pub(crate) struct Session {
     keep_alive: bool,
     /// Bytes through its proxy, both directions.
     proxy_bytes: u64,
+    /// Bytes to the world and back by any road, `proxyBytes` among them. Wharf's addition.
+    egress_bytes: u64,
     /// Mean CPU use since its start, in percent of one core.
     avg_cpu_usage: u32,
     /// Highest memory use seen, in bytes, as proportional set size: pages shared with other browsers count by share.
@@ -76,6 +78,7 @@ impl From<StoredSession> for Session {
             region: session.region.name(),
             keep_alive: session.keep_alive,
             proxy_bytes: session.proxy_bytes.0,
+            egress_bytes: session.egress_bytes.0,
             avg_cpu_usage: session.average_cpu.0,
             memory_usage: session.memory.0,
             context_id: options.context_id(),

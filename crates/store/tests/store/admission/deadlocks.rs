@@ -78,6 +78,7 @@ async fn a_heartbeat_does_not_wait_for_a_create_that_waits_for_it() -> anyhow::R
         cpu: Millis(1),
         memory: Bytes(1),
         proxy: Bytes(1),
+        egress: Bytes(1),
     };
     let mut heartbeat = database.store.system().await?;
     assert!(

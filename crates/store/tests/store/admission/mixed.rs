@@ -94,6 +94,7 @@ const fn report(session: SessionId) -> UsageReport {
         cpu: Millis(1),
         memory: Bytes(1),
         proxy: Bytes(1),
+        egress: Bytes(1),
     }
 }
 

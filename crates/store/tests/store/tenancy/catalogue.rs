@@ -35,6 +35,7 @@ async fn every_table_with_a_project_is_guarded_for_exactly_the_two_roles() -> an
     let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
     let expected = [
         "api_keys",
+        "certificates",
         "projects",
         "session_creations",
         "session_events",
@@ -82,7 +83,7 @@ async fn without_a_project_there_are_no_rows() -> anyhow::Result<()> {
     let superuser = database.superuser().await?;
     let project = populate(&database).await?;
     let relations = relations_with_projects(&superuser).await?;
-    assert!(relations.len() >= 7, "{relations:?}");
+    assert!(relations.len() >= 8, "{relations:?}");
     for relation in &relations {
         let mut tenant = raw(&superuser, "wharf_tenant", Some(project)).await?;
         assert_eq!(count(&mut tenant, relation).await?, 1, "{relation}, own project");
@@ -144,6 +145,7 @@ async fn populate(database: &TestDatabase) -> anyhow::Result<ProjectId> {
         cpu: Millis(1),
         memory: Bytes(1),
         proxy: Bytes(1),
+        egress: Bytes(1),
     };
     let mut transaction = store.system().await?;
     sessions::merge_usage(&mut transaction, worker, &[report]).await?;
@@ -151,7 +153,8 @@ async fn populate(database: &TestDatabase) -> anyhow::Result<ProjectId> {
     let rest = "INSERT INTO usage_ledger (session_id, generation, entry, project_id, started_at, browser_ms, cpu_ms, proxy_bytes)
                     SELECT id, 1, 1, project_id, now(), 1, 1, 1 FROM sessions;
                 INSERT INTO session_creations (session_id, project_id, api_key_id, body_hash, retry_count)
-                    SELECT id, project_id, id, sha256(''), 0 FROM sessions";
+                    SELECT id, project_id, id, sha256(''), 0 FROM sessions;
+                INSERT INTO certificates (id, project_id, pem) SELECT id, project_id, 'pem' FROM sessions";
     database.superuser().await?.execute(rest).await?;
     Ok(tenant.project)
 }

@@ -8,8 +8,8 @@ use wharf_protocol::BrowserOptions;
 
 use super::*;
 use crate::agent::testing::Staged;
-use crate::browser::Reading;
 use crate::browser::testing::FakeBrowsers;
+use crate::browser::{Reading, session_number};
 use crate::rules::SessionRules;
 
 /// Full pools: browsers "warm-1" up to this size.
@@ -66,6 +66,7 @@ async fn a_claimed_browser_is_made_what_was_asked_for() {
         *spares.browser(0).wishes.lock().unwrap(),
         Some(Wishes {
             viewport,
+            session_number: session_number(asked.session),
             ..Wishes::default()
         })
     );
@@ -160,7 +161,8 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         Some(Reading {
             cpu: Millis(0),
             memory,
-            proxy: Bytes(0)
+            proxy: Bytes(0),
+            egress: Bytes(0)
         })
     );
     spares.browser(0).cpu.store(950, SeqCst);
@@ -169,7 +171,8 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         Some(Reading {
             cpu: Millis(250),
             memory,
-            proxy: Bytes(0)
+            proxy: Bytes(0),
+            egress: Bytes(0)
         })
     );
     assert_eq!(meter.cpu(), Some(Millis(250)));

@@ -1,0 +1,205 @@
+//! The operator's own upstream proxies: which one a session gets.
+//!
+//! The choice is a function of the pool, the place that was asked for, and the session: one session keeps one upstream, and
+//! many sessions are spread. What was found dead a moment ago comes last.
+
+mod choice;
+mod file;
+mod health;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wharf_egress::{AddressPolicy, Options, Upstream};
+use wharf_protocol::ProxyPlace;
+
+use choice::{Place, Wanted};
+pub use file::BadPool;
+use health::Health;
+
+/// The operator's own upstream proxies, and where they are. Cheap to clone.
+#[derive(Clone)]
+pub struct ProxyPool(Arc<Inner>);
+
+struct Inner {
+    members: Vec<Member>,
+    health: Health,
+}
+
+struct Member {
+    upstream: Upstream,
+    place: Place,
+}
+
+/// Why no upstream of the pool was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoUpstream {
+    /// The place makes no sense.
+    Invalid(&'static str),
+    /// The pool has none in that country, but in these.
+    NotThere { country: String, offered: String },
+}
+
+impl ProxyPool {
+    /// Reads a file of upstreams, in TOML:
+    ///
+    /// ```toml
+    /// [[upstream]]
+    /// server = "http://proxy.example:3128"
+    /// username = "me"
+    /// password = "secret"
+    /// country = "US"
+    /// state = "CA"
+    /// city = "San Francisco"
+    /// ```
+    ///
+    /// # Errors
+    /// It cannot be read, or a line of it makes no sense. No error shows a password.
+    pub fn read(path: &Path) -> Result<Self, BadPool> {
+        let text = std::fs::read_to_string(path).map_err(BadPool::Unreadable)?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, BadPool> {
+        let members = file::parse(text)?;
+        let health = Health::of(members.len());
+        Ok(Self(Arc::new(Inner { members, health })))
+    }
+
+    /// The session's upstream at this place, or anywhere.
+    pub(super) fn choose(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Upstream, NoUpstream> {
+        // Which there is: an order is never empty.
+        let index = self.order(place, session)?.first().copied().unwrap_or_default();
+        Ok(self.0.members[index].upstream.clone())
+    }
+
+    /// Looks for an upstream at this place that takes us, the session's own choice first, and remembers what it saw: the
+    /// next [`ProxyPool::choose`] gives the one that it found.
+    ///
+    /// # Errors
+    /// None answers, in words about the last.
+    pub(super) async fn look_for_living(
+        &self,
+        place: Option<&ProxyPlace>,
+        session: u64,
+        (target, addresses, options): (&str, &AddressPolicy, &Options),
+    ) -> Result<(), String> {
+        let mut last = "no proxy of the operator's answers".to_owned();
+        // A place that cannot be had was refused before.
+        for index in self.order(place, session).unwrap_or_default() {
+            if self.0.health.is_known_alive(index, Instant::now()) {
+                return Ok(());
+            }
+            let upstream = &self.0.members[index].upstream;
+            let probed = upstream.probe(target, addresses, options).await;
+            self.0.health.saw(index, probed.is_ok(), Instant::now());
+            let Err(error) = probed else {
+                return Ok(());
+            };
+            tracing::warn!("a proxy of the pool, {upstream}, cannot be used: {error}");
+            last = format!("none of the operator's proxies there can be used; {upstream}: {error}");
+        }
+        Err(last)
+    }
+
+    /// Never empty.
+    fn order(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Vec<usize>, NoUpstream> {
+        let wanted = place.map(Wanted::of).transpose().map_err(NoUpstream::Invalid)?;
+        let places: Vec<_> = self.0.members.iter().map(|member| &member.place).collect();
+        let order = choice::order(&places, wanted.as_ref(), session);
+        match (order.is_empty(), wanted) {
+            (true, Some(wanted)) => Err(NoUpstream::NotThere {
+                country: wanted.country().to_owned(),
+                offered: choice::countries(&places),
+            }),
+            _ => {
+                let now = Instant::now();
+                let (dead, living): (Vec<_>, Vec<_>) = order
+                    .into_iter()
+                    .partition(|&index| self.0.health.is_dead(index, now));
+                Ok([living, dead].concat())
+            }
+        }
+    }
+}
+
+/// Shows nothing of what it takes to use them.
+impl fmt::Debug for ProxyPool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let upstreams = self.0.members.iter();
+        formatter
+            .debug_list()
+            .entries(upstreams.map(|member| (member.upstream.to_string(), &member.place)))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Says this to everybody who asks, and counts them.
+    async fn server(words: &'static str) -> (String, Arc<AtomicU32>, JoinSet<()>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let callers = Arc::<AtomicU32>::default();
+        let counted = Arc::clone(&callers);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, SeqCst);
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n")
+                    && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0)
+                {}
+                let _ = stream.write_all(words.as_bytes()).await;
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            }
+        });
+        (format!("http://{address}"), callers, tasks)
+    }
+
+    fn pool(servers: &[&str]) -> ProxyPool {
+        let entry = |server: &&str| format!("[[upstream]]\nserver = \"{server}\"\ncountry = \"DE\"\n");
+        ProxyPool::parse(&servers.iter().map(entry).collect::<String>()).unwrap()
+    }
+
+    async fn look(pool: &ProxyPool, session: u64) -> Result<(), String> {
+        let (addresses, options) = (AddressPolicy::default(), Options::default());
+        pool.look_for_living(None, session, ("example.com:443", &addresses, &options))
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_dead_upstream_is_asked_once_and_nobody_gets_it() {
+        let (dead, asked, _serving) =
+            server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+        let (living, _, _serving_too) = server("HTTP/1.1 200 OK\r\n\r\n").await;
+        let pool = pool(&[&dead, &living]);
+        for session in 0..20 {
+            look(&pool, session).await.unwrap();
+            assert_eq!(pool.choose(None, session).unwrap().to_string(), living);
+        }
+        assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn where_all_are_dead_each_is_asked_again_and_the_last_is_named() {
+        let (dead, asked, _serving) =
+            server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+        let pool = pool(&[&dead]);
+        for asks in 1..=2 {
+            let told = look(&pool, 1).await.unwrap_err();
+            assert!(told.contains(&dead) && told.contains("407"), "{told}");
+            assert_eq!(asked.load(SeqCst), asks);
+        }
+    }
+}
