@@ -7,6 +7,8 @@ mod path;
 mod repeatable;
 
 pub(crate) use body::JsonBody;
+#[cfg(test)]
+pub(crate) use body::parse;
 pub(crate) use caller::{Authenticated, AuthenticatedWorker};
 pub(crate) use origin::Origin;
 pub(crate) use path::IdPath;

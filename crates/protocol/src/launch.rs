@@ -2,7 +2,7 @@
 
 use crate::ProxyRule;
 use serde::{Deserialize, Serialize};
-use wharf_domain::{Generation, Millis, ProjectId, SessionId, Viewport};
+use wharf_domain::{AllowedDomain, Generation, Millis, ProjectId, SessionId, Viewport};
 
 /// `error` of a worker's answer 503 when every slot is taken; another worker may do.
 pub const REFUSED_FULL: &str = "no free slot";
@@ -42,6 +42,10 @@ pub struct BrowserOptions {
     pub ignore_certificate_errors: bool,
     /// Where traffic goes out; directly without.
     pub proxies: Vec<ProxyRule>,
+    /// Where pages may navigate to; anywhere when empty.
+    pub allowed_domains: Vec<AllowedDomain>,
+    /// Whether advertisements are kept out.
+    pub block_ads: bool,
 }
 
 /// The browser answers.

@@ -6,6 +6,7 @@ mod ending;
 mod failure;
 mod isolation;
 mod jail;
+mod navigation;
 mod ready;
 mod sampling;
 mod support;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use wharf_chrome::{
-    Browser, BrowserBinary, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher, LauncherOptions,
-    ProfileRoot, find_browser,
+    Browser, BrowserBinary, CdpError, InitProgram, Isolation, LaunchError, LaunchOptions, Launcher,
+    LauncherOptions, ProfileRoot, find_browser,
 };
 
 /// A launcher whose profiles lie in a folder of the test's own.
@@ -121,13 +121,30 @@ impl Page<'_> {
 
     pub async fn evaluate(&self, expression: &str) -> Value {
         let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        self.call("Runtime.evaluate", params).await["result"]["value"].clone()
+    }
+
+    /// Null between two pages.
+    pub async fn evaluate_if_it_can(&self, expression: &str) -> Value {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        let answer = self.try_call("Runtime.evaluate", params).await;
+        answer.map_or(Value::Null, |answer| answer["result"]["value"].clone())
+    }
+
+    /// As if the user had clicked: pages may open others then.
+    pub async fn evaluate_by_user(&self, expression: &str) {
+        let params = json!({ "expression": expression, "userGesture": true });
+        self.call("Runtime.evaluate", params).await;
+    }
+
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).await.unwrap()
+    }
+
+    pub async fn try_call(&self, method: &str, params: Value) -> Result<Value, CdpError> {
         let cdp = self.browser.cdp();
-        let answer = cdp
-            .call_session(Some(&self.session), "Runtime.evaluate", params)
-            .await
-            .unwrap();
-        let answer: Value = serde_json::from_str(answer.get()).unwrap();
-        answer["result"]["value"].clone()
+        let answer = cdp.call_session(Some(&self.session), method, params).await?;
+        Ok(serde_json::from_str(answer.get()).unwrap())
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use wharf_chrome::{BrowserExit, CdpError, LaunchOptions, Launcher, Sampler};
-use wharf_domain::{Bytes, Millis, with_causes};
+use wharf_domain::{AllowedDomain, Bytes, Millis, may_navigate, with_causes};
 use wharf_egress::{AddressPolicy, Egress, Options, Rules};
 use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
 
@@ -72,6 +73,21 @@ impl Chromiums {
             outside: self.outside,
         })
     }
+
+    async fn start_for_session(
+        self,
+        options: LaunchOptions,
+        rules: Rules,
+        allowed_domains: Vec<AllowedDomain>,
+    ) -> Result<Chromium, String> {
+        let within = Instant::now() + options.deadline;
+        let chromium = self.start(options, rules).await?;
+        let limited = timeout_at(within, chromium.limit_navigation(allowed_domains)).await;
+        match limited.map_err(|_| "it did not learn in time where its pages may go".to_owned())? {
+            Ok(()) => Ok(chromium),
+            Err(error) => Err(with_causes(&error)),
+        }
+    }
 }
 
 impl Browsers for Chromiums {
@@ -93,10 +109,14 @@ impl Browsers for Chromiums {
         };
         let rules = self.outside.rules(&request.browser.proxies);
         let chromiums = self.clone();
+        let allowed_domains = request.browser.allowed_domains.clone();
         Box::pin(async move {
             // Vetted before; what has changed since is a launch that failed.
             let rules = rules.map_err(|impossible| impossible.to_string())?;
-            Ok(Box::new(chromiums.start(options, rules).await?) as Box<dyn Browser>)
+            let chromium = chromiums
+                .start_for_session(options, rules, allowed_domains)
+                .await?;
+            Ok(Box::new(chromium) as Box<dyn Browser>)
         })
     }
 }
@@ -128,6 +148,18 @@ struct Chromium {
     browser: wharf_chrome::Browser,
     egress: Option<Arc<Egress>>,
     outside: Outside,
+}
+
+impl Chromium {
+    /// Costs nothing when pages may go anywhere.
+    async fn limit_navigation(&self, allowed: Vec<AllowedDomain>) -> Result<(), CdpError> {
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        self.browser
+            .limit_navigation(Arc::new(move |url| may_navigate(url, &allowed)))
+            .await
+    }
 }
 
 impl Browser for Chromium {
@@ -174,7 +206,10 @@ impl Spare for Chromium {
 
     fn fit<'a>(&'a self, wishes: &'a Wishes) -> BoxFuture<'a, Result<(), Unfit>> {
         let viewport = wishes.viewport.map(size).unwrap_or_default();
-        let fitted = self.browser.set_viewport(viewport);
+        let fitted = async move {
+            self.browser.set_viewport(viewport).await?;
+            self.limit_navigation(wishes.allowed_domains.clone()).await
+        };
         Box::pin(async move {
             fitted.await.map_err(|error| match error {
                 CdpError::Refused { .. } => Unfit::Refused(with_causes(&error)),

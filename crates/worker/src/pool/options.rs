@@ -1,6 +1,6 @@
 //! What a browser that already runs can still be given, and what it must be started with.
 
-use wharf_domain::Viewport;
+use wharf_domain::{AllowedDomain, Viewport};
 use wharf_protocol::{BrowserOptions, ProxyRule};
 
 /// How a session gets its browser.
@@ -19,6 +19,10 @@ pub(crate) struct Wishes {
     pub(crate) viewport: Option<Viewport>,
     /// Where its traffic goes out.
     pub(crate) proxies: Vec<ProxyRule>,
+    /// Where its pages may navigate to; anywhere when empty.
+    pub(crate) allowed_domains: Vec<AllowedDomain>,
+    /// Whether advertisements are kept out.
+    pub(crate) block_ads: bool,
 }
 
 impl Start {
@@ -28,6 +32,8 @@ impl Start {
             viewport,
             ignore_certificate_errors,
             proxies,
+            allowed_domains,
+            block_ads,
         } = options;
         // Over DevTools it holds for the targets of one connection, not for the browser.
         if *ignore_certificate_errors {
@@ -36,6 +42,8 @@ impl Start {
         Self::Warm(Wishes {
             viewport: *viewport,
             proxies: proxies.clone(),
+            allowed_domains: allowed_domains.clone(),
+            block_ads: *block_ads,
         })
     }
 }
