@@ -12,6 +12,7 @@ use wharf_domain::Region;
 use wharf_egress::PrivateAddresses;
 use wharf_worker::{BuiltInProxy, Chromiums, WarmOptions};
 
+use crate::ad_lists::AdListArguments;
 use crate::egress::EgressArguments;
 
 const EXAMINED_WITHIN: Duration = Duration::from_secs(30);
@@ -45,6 +46,8 @@ pub(crate) struct BrowserArguments {
     isolation: IsolationLevel,
     #[command(flatten)]
     egress: EgressArguments,
+    #[command(flatten)]
+    ad_lists: AdListArguments,
 }
 
 /// What stands between a page and the machine.
@@ -74,11 +77,8 @@ impl BrowserArguments {
         built_in: BuiltInProxy,
     ) -> anyhow::Result<Chromiums> {
         let launcher = self.launcher(binary, profiles).await?;
-        Ok(Chromiums::new(
-            launcher,
-            self.egress.addresses(private)?,
-            built_in,
-        ))
+        let addresses = self.egress.addresses(private)?;
+        Ok(Chromiums::new(launcher, addresses, built_in).with_ad_lists(self.ad_lists.lists()?))
     }
 
     /// Starts one browser, and looks at what stands around it.

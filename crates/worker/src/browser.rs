@@ -1,5 +1,6 @@
 //! What a session needs of a browser. Chromium is one (`chromium.rs`); tests put in another.
 
+mod ad_lists;
 mod chromium;
 mod roads;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use wharf_domain::{Bytes, Millis};
 use wharf_protocol::{BrowserOptions, LaunchRequest};
 use wharf_tunnel::{Answer, DialError};
 
+pub use ad_lists::AdLists;
 pub use chromium::Chromiums;
 pub use roads::BuiltInProxy;
 

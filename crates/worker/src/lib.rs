@@ -19,7 +19,7 @@ mod spool;
 mod tap;
 mod worker;
 
-pub use browser::{BuiltInProxy, Chromiums};
+pub use browser::{AdLists, BuiltInProxy, Chromiums};
 pub use metric::{
     CLAIMS, LAUNCH_SECONDS, REFILL_SECONDS, SESSION_ENDS, SESSIONS, SLOTS, TUNNEL_BYTES, WARM_BROWSERS,
     WARM_LOSSES,

@@ -3,12 +3,14 @@
 mod administration;
 mod bad_input;
 mod chromium_warm;
+mod content;
 mod doctor;
 mod embedded;
 mod fleet;
 mod lifecycle;
 mod processes;
 mod repeated;
+mod site;
 mod tenancy;
 mod waiting;
 

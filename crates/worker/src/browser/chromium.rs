@@ -14,7 +14,7 @@ use wharf_egress::{AddressPolicy, Egress, Options, Rules};
 use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
 
 use super::roads::{self, BuiltInProxy};
-use super::{Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
+use super::{AdLists, Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
 use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 
 /// Starts Chromium, and stands between each one and the world.
@@ -29,18 +29,38 @@ pub struct Chromiums {
 struct Outside {
     addresses: Arc<AddressPolicy>,
     built_in: BuiltInProxy,
+    ad_lists: AdLists,
     /// Without a jail nothing holds a browser to a way of ours.
     jailed: bool,
 }
 
 impl Outside {
-    fn rules(&self, proxies: &[ProxyRule]) -> Result<Rules, Impossible> {
+    fn rules(&self, proxies: &[ProxyRule], block_ads: bool) -> Result<Rules, Impossible> {
         if !self.jailed && !proxies.is_empty() {
             return Err(Impossible::NotOffered(
                 "body/proxies: this server runs browsers without a jail, and offers no proxies; leave them out".to_owned(),
             ));
         }
-        roads::rules(proxies, self.built_in, &self.addresses)
+        let rules = roads::rules(proxies, self.built_in, &self.addresses)?;
+        Ok(match block_ads {
+            true => Rules {
+                blocked: Some(self.ad_lists.rules()?),
+                ..rules
+            },
+            false => rules,
+        })
+    }
+
+    /// Reads what [`Outside::rules`] needs.
+    async fn read_ad_lists(&self) -> Result<(), Impossible> {
+        match self.jailed {
+            true => self.ad_lists.read().await,
+            false => Err(Impossible::NotOffered(
+                "body/browserSettings/blockAds: this server runs browsers without a jail, and sees nothing of what they load; \
+                 leave it out"
+                    .to_owned(),
+            )),
+        }
     }
 }
 
@@ -51,9 +71,16 @@ impl Chromiums {
         let outside = Outside {
             addresses: Arc::new(addresses),
             built_in,
+            ad_lists: AdLists::default(),
             jailed: launcher.has_jails(),
         };
         Self { launcher, outside }
+    }
+
+    /// Keeps out what these lists call advertisements, in sessions that ask for it.
+    pub fn with_ad_lists(mut self, ad_lists: AdLists) -> Self {
+        self.outside.ad_lists = ad_lists;
+        self
     }
 
     async fn start(self, options: LaunchOptions, rules: Rules) -> Result<Chromium, String> {
@@ -92,8 +119,13 @@ impl Chromiums {
 
 impl Browsers for Chromiums {
     fn vet(&self, options: &BrowserOptions) -> BoxFuture<'static, Result<(), Impossible>> {
-        let rules = self.outside.rules(&options.proxies);
-        Box::pin(async move { roads::probe(&rules?).await })
+        let (outside, options) = (self.outside.clone(), options.clone());
+        Box::pin(async move {
+            if options.block_ads {
+                outside.read_ad_lists().await?;
+            }
+            roads::probe(&outside.rules(&options.proxies, options.block_ads)?).await
+        })
     }
 
     fn launch(
@@ -107,7 +139,9 @@ impl Browsers for Chromiums {
             ignore_certificate_errors: request.browser.ignore_certificate_errors,
             deadline: within,
         };
-        let rules = self.outside.rules(&request.browser.proxies);
+        let rules = self
+            .outside
+            .rules(&request.browser.proxies, request.browser.block_ads);
         let chromiums = self.clone();
         let allowed_domains = request.browser.allowed_domains.clone();
         Box::pin(async move {
@@ -216,7 +250,7 @@ impl Spare for Chromium {
                 _ => Unfit::Broken(with_causes(&error)),
             })?;
             if let Some(egress) = &self.egress {
-                let rules = self.outside.rules(&wishes.proxies);
+                let rules = self.outside.rules(&wishes.proxies, wishes.block_ads);
                 egress.set_rules(rules.map_err(|impossible| Unfit::Refused(impossible.to_string()))?);
             }
             Ok(())

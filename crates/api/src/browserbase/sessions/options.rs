@@ -65,7 +65,9 @@ pub(crate) struct BrowserSettings {
     /// Whether the browser is to pass for a person's.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
-    /// The operating system that the browser is to pass for.
+    /// The operating system that the browser is to pass for. `linux` is what it is; the others are refused, because Chromium
+    /// cannot say the same thing everywhere: with another user agent its client hints, `navigator.platform` or its workers
+    /// still say Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
     os: Option<OperatingSystem>,
     /// Selects the image of a custom captcha. Stored and shown; it changes nothing.
