@@ -39,6 +39,8 @@ def test_pages_stay_on_the_allowed_domains(page: Page, routed: bool) -> None:
     for url in [ELSEWHERE, f"{PAGES_URL}/redirect"]:
         with pytest.raises(Error, match=REFUSED):
             page.goto(url)
+        # The browser's own page about it comes after the error.
+        page.wait_for_url("chrome-error://**")
     assert (ELSEWHERE in seen) is routed
     assert_popups_and_contexts_stay(page)
     assert_a_script_stays(page)
