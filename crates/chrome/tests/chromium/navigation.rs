@@ -293,37 +293,3 @@ async fn a_guard_that_fails_takes_its_browser_with_it() {
     browser.close().await;
     lab.assert_nothing_left();
 }
-
-/// Prints how long it takes, for `cargo test -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn what_a_limit_costs() {
-    let (lab, site) = (Lab::new(), Site::start().await);
-    let mut limits = Vec::new();
-    for _ in 0..10 {
-        let browser = lab.launch().await;
-        let started = Instant::now();
-        browser.limit_navigation(Arc::new(|_: &str| true)).await.unwrap();
-        limits.push(started.elapsed());
-        browser.close().await;
-    }
-    limits.sort();
-    let mut medians = Vec::new();
-    for limit in [false, true] {
-        let browser = lab.launch().await;
-        if limit {
-            browser.limit_navigation(Arc::new(|_: &str| true)).await.unwrap();
-        }
-        let page = Page::first(&browser).await;
-        let mut times = Vec::new();
-        for number in 0..200 {
-            let started = Instant::now();
-            go(&page, &site.good(&number.to_string())).await;
-            times.push(started.elapsed());
-        }
-        times.sort();
-        medians.push(times[times.len() / 2]);
-        browser.close().await;
-    }
-    println!("to limit: {limits:?}; a navigation, free and limited: {medians:?}");
-}
