@@ -46,7 +46,7 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Role {
     /// Run everything in one process: api, gateway, one worker and their own Postgres.
-    Up(up::Up),
+    Up(Box<up::Up>),
     /// Run the control plane; several replicas may share one Postgres.
     Api(api::ApiRole),
     /// Take clients' connections; it has no database.
