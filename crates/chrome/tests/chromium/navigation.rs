@@ -14,6 +14,9 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// Long after a page's wish to have another one loaded in advance has been followed, if it is.
 const PRELOADED_WITHIN: Duration = Duration::from_millis(800);
 
+/// Frames of one page that ask at once: more than questions to the browser are asked at once.
+const MANY: usize = 150;
+
 /// Answers under every name below `localhost`, which Chromium resolves by itself.
 struct Site {
     port: u16,
@@ -110,6 +113,12 @@ async fn serve(stream: TcpStream, port: u16, seen: Arc<Mutex<Vec<String>>>) {
                 format!(
                     "<script type=speculationrules>{{\"prefetch\": [{{\"urls\": [\"{bad}/prefetched\"], \"eagerness\": \
                      \"immediate\"}}], \"prerender\": [{{\"urls\": [\"/redirect\"], \"eagerness\": \"immediate\"}}]}}</script>"
+                ),
+            ),
+            "/many" => (
+                "200 OK".to_owned(),
+                format!(
+                    "<script>for (let i = 0; i < {MANY}; i++) document.write(`<iframe src='{bad}/frame-${{i}}'></iframe>`)</script>"
                 ),
             ),
             _ => ("200 OK".to_owned(), "<title>there</title>".to_owned()),
@@ -240,6 +249,18 @@ async fn frames_and_what_a_page_loads_are_not_limited_nor_what_no_host_answers()
     ] {
         go_and_wait(&page, url).await;
     }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_of_many_frames_is_answered_for_each() {
+    let (lab, site) = (Lab::new(), Site::start().await);
+    let browser = limited(&lab).await;
+    let page = Page::first(&browser).await;
+    go_and_wait(&page, &site.good("many")).await;
+    assert_eq!(site.bad_asked().len(), MANY);
+    let refused = go(&page, &site.bad("direct")).await;
+    assert_eq!(refused["errorText"], "net::ERR_BLOCKED_BY_CLIENT");
     browser.close().await;
 }
 

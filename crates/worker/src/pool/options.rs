@@ -69,6 +69,18 @@ mod tests {
             ),
             (
                 BrowserOptions {
+                    allowed_domains: vec![AllowedDomain::parse("a.example").unwrap()],
+                    block_ads: true,
+                    ..BrowserOptions::default()
+                },
+                Start::Warm(Wishes {
+                    allowed_domains: vec![AllowedDomain::parse("a.example").unwrap()],
+                    block_ads: true,
+                    ..Wishes::default()
+                }),
+            ),
+            (
+                BrowserOptions {
                     viewport,
                     ignore_certificate_errors: true,
                     ..BrowserOptions::default()
