@@ -16,6 +16,11 @@ PAGES = {
     "/": "<title>Wharf test page</title><h1>Hello</h1>",
     "/scripted": "<title>Before</title><script>document.title = 'Set by a script'</script>",
     "/slow": "<title>Slow</title>",
+    "/private": "<title>Private</title>",
+    # Ways of a page to another host: by itself, by a click, in a frame.
+    "/leaves": "<script>location = `http://localhost:${location.port}/`</script>",
+    "/links": "<a target=_blank href='http://localhost/' onclick='this.port = location.port'>away</a>",
+    "/frames": "<iframe></iframe><script>frames[0].location = `http://localhost:${location.port}/`</script>",
     # Busy half of the time, so that clients still get their answers.
     "/busy": """<title>Busy</title><script>
         setInterval(() => { const end = performance.now() + 50; while (performance.now() < end); }, 100);
@@ -29,7 +34,12 @@ class Page(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path == "/redirect":
+            return self.redirect()
         page = PAGES.get(self.path)
+        # "me" and "secret".
+        if self.path == "/private" and self.headers["authorization"] != "Basic bWU6c2VjcmV0":
+            return self.ask_for_credentials()
         if self.path == "/slow":
             time.sleep(SLOW_SECONDS)
         body = (page or "<title>Not found</title>").encode()
@@ -38,6 +48,19 @@ class Page(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def ask_for_credentials(self) -> None:
+        self.send_response(401)
+        self.send_header("www-authenticate", 'Basic realm="private"')
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def redirect(self) -> None:
+        """To the other name of this host."""
+        self.send_response(302)
+        self.send_header("location", f"http://localhost:{self.server.server_port}/")
+        self.send_header("content-length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """A browser's requests are no news."""

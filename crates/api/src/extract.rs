@@ -8,6 +8,8 @@ mod repeatable;
 mod upload;
 
 pub(crate) use body::JsonBody;
+#[cfg(test)]
+pub(crate) use body::parse;
 pub(crate) use caller::{Authenticated, AuthenticatedWorker};
 pub(crate) use origin::Origin;
 pub(crate) use path::IdPath;

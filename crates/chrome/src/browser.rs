@@ -3,14 +3,16 @@
 use crate::cdp::{CdpError, CdpPipe};
 use crate::devtools::Devtools;
 use crate::flags::Viewport;
+use crate::navigation::{self, Verdict};
 use crate::process::BrowserExit;
 use crate::ready;
 use crate::running::{CloseReport, Grace, Ready, Running};
 use crate::sampler::Sampler;
 use rustix::process::Pid;
 use std::net::TcpListener;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// A ready browser. Dropping it kills it and removes its folder, which blocks for some 30 ms: prefer
 /// [`Browser::close`].
@@ -21,6 +23,8 @@ pub struct Browser {
     sampler: Sampler,
     /// Our attachment to the page, while the browser rests.
     attached: Mutex<Option<String>>,
+    /// The guard over its navigation, if it has one.
+    guard: Mutex<JoinSet<()>>,
 }
 
 impl Browser {
@@ -31,6 +35,7 @@ impl Browser {
             ready,
             sampler,
             attached: Mutex::default(),
+            guard: Mutex::default(),
         }
     }
 
@@ -106,6 +111,24 @@ impl Browser {
     pub async fn rest(&self) -> Result<(), CdpError> {
         let session = ready::attach(self.cdp(), &self.ready.page).await?;
         *self.attached() = Some(session);
+        Ok(())
+    }
+
+    /// Lets pages navigate only to where `may_navigate` allows, from now on: their own frames, not those within them, and
+    /// nothing that they load. To be called once, before anybody has the browser: 0.2 s. Pages are no longer loaded before
+    /// somebody navigates to them. If the browser can no longer be asked, it is ended.
+    ///
+    /// # Errors
+    /// See [`CdpError`]. The browser must then not be given to anybody.
+    pub async fn limit_navigation(&self, may_navigate: Verdict) -> Result<(), CdpError> {
+        let cdp = self.running.cdp();
+        let paused = navigation::stop(cdp).await?;
+        let family = Arc::clone(self.running.family());
+        let guard = navigation::keep(Arc::clone(cdp), paused, may_navigate, family);
+        self.guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .spawn(guard);
         Ok(())
     }
 

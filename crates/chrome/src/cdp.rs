@@ -4,8 +4,11 @@
 //! that a new Chromium with new events changes nothing.
 
 mod framing;
+mod queue;
 
 use framing::Decoder;
+pub(crate) use queue::CdpQueue;
+use queue::Intake;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -76,6 +79,8 @@ struct Shared {
     /// `None` once the pipe is closed.
     pending: Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>,
     events: broadcast::Sender<CdpEvent>,
+    /// For events of which none may be lost. `None` before somebody asks, and once the pipe is closed.
+    intake: Mutex<Option<Intake>>,
 }
 
 /// Our own connection to the browser. Clients have the port; nobody else has this.
@@ -119,6 +124,7 @@ impl CdpPipe {
         let shared = Arc::new(Shared {
             pending: Mutex::new(Some(HashMap::new())),
             events: broadcast::channel(EVENT_LIMIT).0,
+            intake: Mutex::default(),
         });
         let (outgoing, queue) = mpsc::channel(OUTGOING_LIMIT);
         let mut tasks = JoinSet::new();
@@ -172,6 +178,18 @@ impl CdpPipe {
     /// Events from now on. A subscriber that falls behind by 64 loses the oldest and is told so.
     pub fn events(&self) -> broadcast::Receiver<CdpEvent> {
         self.shared.events.subscribe()
+    }
+
+    /// Whether nothing can be asked any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.pending().is_none()
+    }
+
+    /// Every event of this name from now on, of the browser itself. They go nowhere else; a second call ends the first.
+    pub(crate) fn queue(&self, method: &'static str) -> CdpQueue {
+        let (intake, queue) = queue::of(method);
+        *self.shared.intake() = Some(intake);
+        queue
     }
 
     async fn exchange(
@@ -229,6 +247,10 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn intake(&self) -> MutexGuard<'_, Option<Intake>> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn receive(&self, bytes: &[u8]) {
         let message: Message = match serde_json::from_slice(bytes) {
             Ok(message) => message,
@@ -243,13 +265,26 @@ impl Shared {
                 // The caller may have timed out this instant.
                 let _ = waiting.send(answer);
             }
-        } else if let (Some(method), true) = (message.method, self.events.receiver_count() > 0) {
-            let params = message.params.unwrap_or_default();
-            let _ = self.events.send(CdpEvent {
+        } else if let Some(method) = message.method {
+            self.announce(CdpEvent {
                 method,
                 session: message.session_id,
-                params,
+                params: message.params.unwrap_or_default(),
             });
+        }
+    }
+
+    fn announce(&self, event: CdpEvent) {
+        let mut intake = self.intake();
+        match intake.as_ref().filter(|intake| intake.wants(&event)) {
+            Some(wanting) => {
+                if wanting.put(event).is_err() {
+                    // Its reader learns from the end that something is missing.
+                    *intake = None;
+                }
+            }
+            // Fails when nobody listens.
+            None => drop(self.events.send(event)),
         }
     }
 }
@@ -285,6 +320,7 @@ async fn read(mut pipe: pipe::Receiver, shared: Arc<Shared>) {
     }
     // Everybody who waits learns now that no answer will come.
     shared.pending().take();
+    shared.intake().take();
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod flags;
 mod jail;
 mod launcher;
 mod limits;
+mod navigation;
 mod out_of_memory;
 mod process;
 mod procfs;
@@ -43,6 +44,7 @@ pub use launcher::{LaunchOptions, Launcher, LauncherOptions};
 pub use limits::{
     CpuLimit, Enforcement, Holder, InvalidLimit, Limits, MemoryLimit, NoControlGroups, ProcessLimit,
 };
+pub use navigation::Verdict;
 pub use process::{BrowserExit, become_subreaper};
 pub use profile::{ProfileError, ProfileRoot};
 pub use running::{CloseReport, Grace};

@@ -217,7 +217,7 @@ async fn pages(cdp: &CdpPipe) -> Result<Vec<String>, CdpError> {
     Ok(pages.map(|page| page.target_id).collect())
 }
 
-async fn call<T: serde::de::DeserializeOwned>(
+pub(crate) async fn call<T: serde::de::DeserializeOwned>(
     cdp: &CdpPipe,
     method: &str,
     params: serde_json::Value,
@@ -225,7 +225,7 @@ async fn call<T: serde::de::DeserializeOwned>(
     call_session(cdp, None, method, params).await
 }
 
-async fn call_session<T: serde::de::DeserializeOwned>(
+pub(crate) async fn call_session<T: serde::de::DeserializeOwned>(
     cdp: &CdpPipe,
     session: Option<&str>,
     method: &str,

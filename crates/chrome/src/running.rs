@@ -35,7 +35,7 @@ pub(crate) struct Running {
     ambassador: Option<Arc<Ambassador>>,
     /// Until the browser is ready.
     hello: Option<Hello>,
-    cdp: CdpPipe,
+    cdp: Arc<CdpPipe>,
     exit: watch::Receiver<Option<BrowserExit>>,
     announced: oneshot::Receiver<DevtoolsEndpoint>,
     tail: StderrTail,
@@ -134,7 +134,7 @@ impl Running {
             folder,
             ambassador,
             hello,
-            cdp,
+            cdp: Arc::new(cdp),
             exit,
             announced,
             tail,
@@ -187,7 +187,7 @@ impl Running {
         }
     }
 
-    pub(crate) fn cdp(&self) -> &CdpPipe {
+    pub(crate) fn cdp(&self) -> &Arc<CdpPipe> {
         &self.cdp
     }
 

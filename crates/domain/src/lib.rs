@@ -26,7 +26,7 @@ pub use limits::{InvalidLimit, ProjectLimits};
 pub use metadata::{MetadataQuery, QueryError, UserMetadata, UserMetadataError};
 pub use region::{Region, UnknownRegion};
 pub use session::{
-    Actor, EndReason, IdleTimeout, InvalidIdleTimeout, InvalidTimeout, InvalidViewport, SessionEvent,
-    SessionStatus, SessionTimeout, UnknownStatus, Viewport,
+    Actor, AllowedDomain, EndReason, IdleTimeout, InvalidAllowedDomain, InvalidIdleTimeout, InvalidTimeout,
+    InvalidViewport, SessionEvent, SessionStatus, SessionTimeout, UnknownStatus, Viewport, may_navigate,
 };
 pub use units::{Bytes, Millis, Percent};

@@ -2,7 +2,7 @@
 
 use crate::ProxyRule;
 use serde::{Deserialize, Serialize};
-use wharf_domain::{Generation, Millis, ProjectId, SessionId, Viewport};
+use wharf_domain::{AllowedDomain, Generation, Millis, ProjectId, SessionId, Viewport};
 
 /// `error` of a worker's answer 503 when every slot is taken; another worker may do.
 pub const REFUSED_FULL: &str = "no free slot";
@@ -44,6 +44,10 @@ pub struct BrowserOptions {
     pub proxies: Vec<ProxyRule>,
     /// Certificates, in PEM, that pages and upstream proxies may show beside those that everybody trusts.
     pub ca_certificates: Vec<String>,
+    /// Where pages may navigate to; anywhere when empty.
+    pub allowed_domains: Vec<AllowedDomain>,
+    /// Whether advertisements are kept out.
+    pub block_ads: bool,
 }
 
 /// The browser answers.

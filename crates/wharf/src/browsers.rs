@@ -12,6 +12,7 @@ use wharf_domain::Region;
 use wharf_egress::PrivateAddresses;
 use wharf_worker::{BadPool, BuiltInProxy, Chromiums, ProxyPool, WarmOptions};
 
+use crate::ad_lists::AdListArguments;
 use crate::egress::EgressArguments;
 use crate::limits::{Held, SessionLimits};
 
@@ -51,6 +52,8 @@ pub(crate) struct BrowserArguments {
     egress: EgressArguments,
     #[command(flatten)]
     limits: SessionLimits,
+    #[command(flatten)]
+    ad_lists: AdListArguments,
 }
 
 /// What stands between a page and the machine.
@@ -84,7 +87,8 @@ impl BrowserArguments {
         tracing::info!("each session may have {held}");
         let addresses = self.egress.addresses(private)?;
         let built_in = self.proxy_pool.clone().map_or(built_in, BuiltInProxy::Pool);
-        Ok((Chromiums::new(launcher, addresses, built_in), held))
+        let browsers = Chromiums::new(launcher, addresses, built_in).with_ad_lists(self.ad_lists.lists()?);
+        Ok((browsers, held))
     }
 
     /// Starts one browser, and looks at what stands around it.

@@ -1,5 +1,6 @@
 //! Wharf: browser sessions on your own machines.
 
+mod ad_lists;
 mod api;
 mod browsers;
 mod connect;

@@ -1,6 +1,8 @@
 //! What a session needs of a browser. Chromium is one (`chromium.rs`); tests put in another.
 
+mod ad_lists;
 mod chromium;
+mod outside;
 mod proxy_pool;
 mod roads;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use wharf_domain::{Bytes, Millis};
 use wharf_protocol::LaunchRequest;
 use wharf_tunnel::{Answer, DialError};
 
+pub use ad_lists::AdLists;
 pub use chromium::Chromiums;
 pub use proxy_pool::{BadPool, ProxyPool};
 pub use roads::BuiltInProxy;

@@ -19,7 +19,7 @@ mod spool;
 mod tap;
 mod worker;
 
-pub use browser::{BadPool, BuiltInProxy, Chromiums, ProxyPool};
+pub use browser::{AdLists, BadPool, BuiltInProxy, Chromiums, ProxyPool};
 pub use metric::{
     CLAIMS, LAUNCH_SECONDS, REFILL_SECONDS, SESSION_ENDS, SESSIONS, SLOTS, TUNNEL_BYTES, WARM_BROWSERS,
     WARM_LOSSES,

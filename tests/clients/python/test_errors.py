@@ -147,7 +147,6 @@ def assert_not_found(call: Callable[[], object], *texts: str) -> None:
     [
         ({"extension_id": str(uuid4())}, "extensionId"),
         ({"browser_settings": {"context": {"id": str(uuid4()), "persist": True}}}, "browserSettings.context"),
-        ({"browser_settings": {"allowed_domains": ["example.com"]}}, "browserSettings.allowedDomains"),
         ({"browser_settings": {"verified": True}}, "browserSettings.verified"),
         ({"browser_settings": {"os": "mac"}}, "browserSettings.os"),
     ],

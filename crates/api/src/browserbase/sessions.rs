@@ -1,5 +1,6 @@
 //! `/v1/sessions`.
 
+mod allowed_domains;
 pub(crate) mod create;
 pub(crate) mod events;
 pub(crate) mod get;

@@ -40,7 +40,7 @@ pub(super) async fn read(request: Request) -> Result<Bytes, ApiError> {
 }
 
 /// Reads a body; an error names the field, as `body/browserSettings/viewport/width`.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let bytes = match bytes.trim_ascii() {
         [] => b"{}",
         object @ [b'{', ..] => object,

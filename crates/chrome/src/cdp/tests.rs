@@ -130,3 +130,56 @@ async fn events_reach_a_subscriber() {
     );
     assert_eq!(event.params.get(), r#"{"a":1}"#);
 }
+
+#[tokio::test]
+async fn a_queue_has_every_event_of_its_name_and_nobody_else_has() {
+    let (client, browser_in, mut browser_out) = connect();
+    let (mut queue, mut others) = (client.queue("Fetch.requestPaused"), client.events());
+    let say_all = async {
+        for number in 0..2_000 {
+            let params = json!({ "number": number });
+            say(
+                &mut browser_out,
+                json!({"method": "Fetch.requestPaused", "params": params}),
+            )
+            .await;
+        }
+        // A client's own, of a session.
+        say(
+            &mut browser_out,
+            json!({"method": "Fetch.requestPaused", "params": {}, "sessionId": "S"}),
+        )
+        .await;
+        drop((browser_in, browser_out));
+    };
+    let read_all = async {
+        for number in 0..2_000 {
+            let event = queue.next().await.unwrap();
+            assert_eq!(event.params.get(), json!({ "number": number }).to_string());
+        }
+        assert!(queue.next().await.is_none());
+    };
+    tokio::join!(say_all, read_all);
+    assert!(client.is_closed());
+    assert_eq!(others.recv().await.unwrap().session.as_deref(), Some("S"));
+}
+
+#[tokio::test]
+async fn a_queue_whose_reader_falls_too_far_behind_ends() {
+    let (client, _browser_in, mut browser_out) = connect();
+    let mut queue = client.queue("Fetch.requestPaused");
+    let long = "x".repeat(1 << 20);
+    for _ in 0..17 {
+        say(
+            &mut browser_out,
+            json!({"method": "Fetch.requestPaused", "params": {"url": long}}),
+        )
+        .await;
+    }
+    let mut read = 0;
+    while queue.next().await.is_some() {
+        read += 1;
+    }
+    assert!((10..17).contains(&read), "{read}");
+    assert!(!client.is_closed());
+}

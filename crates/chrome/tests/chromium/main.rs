@@ -8,6 +8,7 @@ mod files;
 mod isolation;
 mod jail;
 mod limits;
+mod navigation;
 mod ready;
 mod sampling;
 mod support;

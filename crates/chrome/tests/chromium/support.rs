@@ -158,8 +158,20 @@ impl Page<'_> {
 
     pub async fn evaluate(&self, expression: &str) -> Value {
         let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.call("Runtime.evaluate", params).await;
-        answer["result"]["value"].clone()
+        self.call("Runtime.evaluate", params).await["result"]["value"].clone()
+    }
+
+    /// Null between two pages.
+    pub async fn evaluate_if_it_can(&self, expression: &str) -> Value {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        let answer = self.try_call("Runtime.evaluate", params).await;
+        answer.map_or(Value::Null, |answer| answer["result"]["value"].clone())
+    }
+
+    /// As if the user had clicked: pages may open others then.
+    pub async fn evaluate_by_user(&self, expression: &str) {
+        let params = json!({ "expression": expression, "userGesture": true });
+        self.call("Runtime.evaluate", params).await;
     }
 
     pub async fn call(&self, method: &str, params: Value) -> Value {

@@ -75,8 +75,6 @@ pub enum Capability {
     Contexts,
     /// A browser extension.
     Extensions,
-    /// Navigations limited to some domains.
-    AllowedDomains,
     /// A browser that passes for a person's.
     Verified,
     /// A browser that passes for another operating system's.
@@ -88,7 +86,6 @@ impl Capability {
         match self {
             Self::Contexts => "browserSettings.context",
             Self::Extensions => "extensionId",
-            Self::AllowedDomains => "browserSettings.allowedDomains",
             Self::Verified => "browserSettings.verified",
             Self::OperatingSystem => "browserSettings.os",
         }

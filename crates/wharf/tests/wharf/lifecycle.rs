@@ -22,7 +22,7 @@ async fn a_session_has_every_field_of_the_original() -> anyhow::Result<()> {
     .await?;
     let body = json!({
         "region": "eu-central-1", "timeout": 120, "keepAlive": true, "fingerprint": { "devices": ["desktop"] },
-        "userMetadata": { "env": "staging", "try": 2 }, "browserSettings": { "blockAds": true },
+        "userMetadata": { "env": "staging", "try": 2 }, "browserSettings": { "logSession": true },
     });
     let created = wharf.call(Method::POST, "/v1/sessions", Some(&body)).await?;
     assert_eq!(created.status, 201, "{}", created.body);

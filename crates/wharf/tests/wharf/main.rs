@@ -3,6 +3,7 @@
 mod administration;
 mod bad_input;
 mod chromium_warm;
+mod content;
 mod doctor;
 mod egress;
 mod embedded;
@@ -12,6 +13,7 @@ mod limits;
 mod processes;
 mod proxy_pool;
 mod repeated;
+mod site;
 mod tenancy;
 mod waiting;
 

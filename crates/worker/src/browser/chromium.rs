@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use wharf_chrome::{BrowserExit, CdpError, Grace, LaunchOptions, Launcher, Sampler};
-use wharf_domain::{Bytes, Millis, with_causes};
-use wharf_egress::{AddressPolicy, Egress, Options, Rules, Trust};
-use wharf_protocol::{BrowserOptions, LaunchRequest, ProxyRule};
+use wharf_domain::{AllowedDomain, Bytes, Millis, may_navigate, with_causes};
+use wharf_egress::{AddressPolicy, Egress, Options, Rules};
+use wharf_protocol::LaunchRequest;
 
+use super::outside::{Outside, limits};
 use super::roads::{self, BuiltInProxy, session_number};
-use super::{Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
+use super::{AdLists, Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
 use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 
 /// Starts Chromium, and stands between each one and the world.
@@ -24,47 +26,6 @@ pub struct Chromiums {
     grace: Grace,
 }
 
-/// What is the same for the way out of every browser.
-#[derive(Debug, Clone)]
-struct Outside {
-    addresses: Arc<AddressPolicy>,
-    built_in: BuiltInProxy,
-    /// Without a jail nothing holds a browser to a way of ours.
-    jailed: bool,
-}
-
-impl Outside {
-    fn rules(&self, proxies: &[ProxyRule], session: u64) -> Result<Rules, Impossible> {
-        if !self.jailed && !proxies.is_empty() {
-            return Err(Impossible::NotOffered(
-                "body/proxies: this server runs browsers without a jail, and offers no proxies; leave them out".to_owned(),
-            ));
-        }
-        roads::rules(proxies, (&self.built_in, session), &self.addresses)
-    }
-
-    /// Looks whether the roads can be taken that these options name, and finds proxies for those that name none.
-    async fn vet(self, options: BrowserOptions, session: u64) -> Result<(), Impossible> {
-        let rules = self.rules(&options.proxies, session)?;
-        let limits = limits(&options.ca_certificates)?;
-        roads::look_for_living(&options.proxies, (&self.built_in, session), &self.addresses).await?;
-        roads::probe(&rules, &limits).await
-    }
-}
-
-/// Proxies over TLS are trusted as pages are.
-fn limits(ca_certificates: &[String]) -> Result<Options, Impossible> {
-    let trust = match ca_certificates.concat().as_str() {
-        "" => Trust::public(),
-        pem => Trust::public_and(pem)
-            .map_err(|error| Impossible::Invalid(format!("body/proxySettings/caCertificates: {error}")))?,
-    };
-    Ok(Options {
-        trust,
-        ..Options::default()
-    })
-}
-
 impl Chromiums {
     /// Browsers of this launcher. Those in a jail reach the addresses that the policy allows, by the roads that their
     /// sessions name; others go out by themselves.
@@ -72,6 +33,7 @@ impl Chromiums {
         let outside = Outside {
             addresses: Arc::new(addresses),
             built_in,
+            ad_lists: AdLists::default(),
             jailed: launcher.has_jails(),
         };
         Self {
@@ -84,6 +46,12 @@ impl Chromiums {
     /// How long a browser gets at the end of its session to end by itself; it is killed at once without.
     pub fn with_grace(self, grace: Grace) -> Self {
         Self { grace, ..self }
+    }
+
+    /// Keeps out what these lists call advertisements, in sessions that ask for it.
+    pub fn with_ad_lists(mut self, ad_lists: AdLists) -> Self {
+        self.outside.ad_lists = ad_lists;
+        self
     }
 
     async fn start(self, options: LaunchOptions, rules: Rules, limits: Options) -> Result<Chromium, String> {
@@ -103,6 +71,21 @@ impl Chromiums {
             outside: self.outside,
             grace: self.grace,
         })
+    }
+
+    async fn start_for_session(
+        self,
+        options: LaunchOptions,
+        (rules, limits): (Rules, Options),
+        allowed_domains: Vec<AllowedDomain>,
+    ) -> Result<Chromium, String> {
+        let within = Instant::now() + options.deadline;
+        let chromium = self.start(options, rules, limits).await?;
+        let limited = timeout_at(within, chromium.limit_navigation(allowed_domains)).await;
+        match limited.map_err(|_| "it did not learn in time where its pages may go".to_owned())? {
+            Ok(()) => Ok(chromium),
+            Err(error) => Err(with_causes(&error)),
+        }
     }
 }
 
@@ -130,16 +113,22 @@ impl Browsers for Chromiums {
             trusted: request.browser.ca_certificates.clone(),
             deadline: within,
         };
-        let rules = self
-            .outside
-            .rules(&request.browser.proxies, session_number(request.session));
+        let rules = self.outside.rules(
+            &request.browser.proxies,
+            request.browser.block_ads,
+            session_number(request.session),
+        );
         let limits = limits(&request.browser.ca_certificates);
         let chromiums = self.clone();
+        let allowed_domains = request.browser.allowed_domains.clone();
         Box::pin(async move {
             // Vetted before; what has changed since is a launch that failed.
             let rules = rules.map_err(|impossible| impossible.to_string())?;
             let limits = limits.map_err(|impossible| impossible.to_string())?;
-            Ok(Box::new(chromiums.start(options, rules, limits).await?) as Box<dyn Browser>)
+            let chromium = chromiums
+                .start_for_session(options, (rules, limits), allowed_domains)
+                .await?;
+            Ok(Box::new(chromium) as Box<dyn Browser>)
         })
     }
 }
@@ -173,6 +162,18 @@ struct Chromium {
     egress: Option<Arc<Egress>>,
     outside: Outside,
     grace: Grace,
+}
+
+impl Chromium {
+    /// Costs nothing when pages may go anywhere.
+    async fn limit_navigation(&self, allowed: Vec<AllowedDomain>) -> Result<(), CdpError> {
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        self.browser
+            .limit_navigation(Arc::new(move |url| may_navigate(url, &allowed)))
+            .await
+    }
 }
 
 impl Browser for Chromium {
@@ -219,14 +220,19 @@ impl Spare for Chromium {
 
     fn fit<'a>(&'a self, wishes: &'a Wishes) -> BoxFuture<'a, Result<(), Unfit>> {
         let viewport = wishes.viewport.map(size).unwrap_or_default();
-        let fitted = self.browser.set_viewport(viewport);
+        let fitted = async move {
+            self.browser.set_viewport(viewport).await?;
+            self.limit_navigation(wishes.allowed_domains.clone()).await
+        };
         Box::pin(async move {
             fitted.await.map_err(|error| match error {
                 CdpError::Refused { .. } => Unfit::Refused(with_causes(&error)),
                 _ => Unfit::Broken(with_causes(&error)),
             })?;
             if let Some(egress) = &self.egress {
-                let rules = self.outside.rules(&wishes.proxies, wishes.session_number);
+                let rules = self
+                    .outside
+                    .rules(&wishes.proxies, wishes.block_ads, wishes.session_number);
                 egress.set_rules(rules.map_err(|impossible| Unfit::Refused(impossible.to_string()))?);
             }
             Ok(())

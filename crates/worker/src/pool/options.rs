@@ -1,6 +1,6 @@
 //! What a browser that already runs can still be given, and what it must be started with.
 
-use wharf_domain::{SessionId, Viewport};
+use wharf_domain::{AllowedDomain, SessionId, Viewport};
 use wharf_protocol::{BrowserOptions, ProxyRule};
 
 use crate::browser::session_number;
@@ -21,6 +21,10 @@ pub(crate) struct Wishes {
     pub(crate) viewport: Option<Viewport>,
     /// Where its traffic goes out.
     pub(crate) proxies: Vec<ProxyRule>,
+    /// Where its pages may navigate to; anywhere when empty.
+    pub(crate) allowed_domains: Vec<AllowedDomain>,
+    /// Whether advertisements are kept out.
+    pub(crate) block_ads: bool,
     /// The number of the session, by which it keeps one among equal proxies.
     pub(crate) session_number: u64,
 }
@@ -43,6 +47,8 @@ impl Start {
             ignore_certificate_errors,
             proxies,
             ca_certificates,
+            allowed_domains,
+            block_ads,
         } = options;
         // Over DevTools it holds for the targets of one connection, not for the browser.
         // Certificates are read once, at the start.
@@ -52,6 +58,8 @@ impl Start {
         Self::Warm(Wishes {
             viewport: *viewport,
             proxies: proxies.clone(),
+            allowed_domains: allowed_domains.clone(),
+            block_ads: *block_ads,
             ..Wishes::default()
         })
     }
@@ -73,6 +81,18 @@ mod tests {
                 },
                 Start::Warm(Wishes {
                     viewport,
+                    ..Wishes::default()
+                }),
+            ),
+            (
+                BrowserOptions {
+                    allowed_domains: vec![AllowedDomain::parse("a.example").unwrap()],
+                    block_ads: true,
+                    ..BrowserOptions::default()
+                },
+                Start::Warm(Wishes {
+                    allowed_domains: vec![AllowedDomain::parse("a.example").unwrap()],
+                    block_ads: true,
                     ..Wishes::default()
                 }),
             ),

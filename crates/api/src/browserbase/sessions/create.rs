@@ -253,10 +253,6 @@ mod tests {
                 Capability::OperatingSystem,
             ),
             (
-                json!({ "browserSettings": { "allowedDomains": ["a.example"] } }),
-                Capability::AllowedDomains,
-            ),
-            (
                 json!({ "browserSettings": { "context": { "id": uuid::Uuid::nil() } } }),
                 Capability::Contexts,
             ),

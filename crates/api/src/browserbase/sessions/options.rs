@@ -6,9 +6,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use wharf_control::sessions::Capability;
-use wharf_domain::{CertificateId, IdleTimeout, Viewport};
+use wharf_domain::{AllowedDomain, CertificateId, IdleTimeout, Viewport};
 use wharf_protocol::{BrowserOptions, ProxyPassword, ProxyPlace, ProxyRoad};
 use wharf_store::sessions::Session as StoredSession;
+
+use super::allowed_domains;
 
 /// What is stored of a create call beside the session's own columns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -45,7 +47,7 @@ pub(crate) struct BrowserSettings {
     /// The size that pages are laid out in; 1280 × 720 without.
     #[serde(skip_serializing_if = "Option::is_none")]
     viewport: Option<ViewportSettings>,
-    /// Whether advertisements are kept out. Stored and shown; it changes nothing yet.
+    /// Whether advertisements are kept out: hosts that serve nothing else, and over plain HTTP single URLs too.
     #[serde(skip_serializing_if = "Option::is_none")]
     block_ads: Option<bool>,
     /// Whether captchas are solved. Stored and shown; it changes nothing.
@@ -63,7 +65,9 @@ pub(crate) struct BrowserSettings {
     /// Whether the browser is to pass for a person's.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
-    /// The operating system that the browser is to pass for.
+    /// The operating system that the browser is to pass for. `linux` is what it is; the others are refused, because Chromium
+    /// cannot say the same thing everywhere: with another user agent its client hints, `navigator.platform` or its workers
+    /// still say Linux.
     #[serde(skip_serializing_if = "Option::is_none")]
     os: Option<OperatingSystem>,
     /// Selects the image of a custom captcha. Stored and shown; it changes nothing.
@@ -72,9 +76,14 @@ pub(crate) struct BrowserSettings {
     /// Selects the input of a custom captcha. Stored and shown; it changes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     captcha_input_selector: Option<String>,
-    /// The domains that pages may navigate to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    allowed_domains: Vec<String>,
+    /// The domains that pages may navigate to, with all below them, 500 at most; anywhere when empty. Frames within a page,
+    /// and what it loads, are not limited.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "allowed_domains::read"
+    )]
+    #[schema(value_type = Vec<String>)]
+    allowed_domains: Vec<AllowedDomain>,
     /// Whether pages with broken certificates load; they do not without.
     #[serde(skip_serializing_if = "Option::is_none")]
     ignore_certificate_errors: Option<bool>,
@@ -220,6 +229,8 @@ impl SessionOptions {
             ignore_certificate_errors: settings.ignore_certificate_errors.unwrap_or(false),
             // Read by the control plane, from the ids.
             ca_certificates: Vec::new(),
+            allowed_domains: settings.allowed_domains,
+            block_ads: settings.block_ads.unwrap_or(false),
             proxies: match &self.proxies {
                 None | Some(Proxies::Switch(false)) => Vec::new(),
                 Some(Proxies::Switch(true)) => vec![wharf_protocol::ProxyRule {
@@ -255,7 +266,6 @@ impl SessionOptions {
                 self.extension_id.is_some() || settings.extension_id.is_some(),
                 Capability::Extensions,
             ),
-            (!settings.allowed_domains.is_empty(), Capability::AllowedDomains),
             (
                 settings.verified == Some(true) || settings.advanced_stealth == Some(true),
                 Capability::Verified,
