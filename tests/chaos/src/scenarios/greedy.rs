@@ -112,7 +112,7 @@ async fn judge(
     let expected: &[&str] = match bomb.end {
         End::OutOfMemory => &["out_of_memory"],
         End::Released => &["released"],
-        End::ReleasedOrCrashed => &["released", "browser_crashed"],
+        End::AnyOfItsOwn => &["released", "browser_crashed", "out_of_memory"],
     };
     if !expected.contains(&told) {
         outcome.violation(format!(

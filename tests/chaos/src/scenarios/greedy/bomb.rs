@@ -10,8 +10,8 @@ pub enum End {
     OutOfMemory,
     /// Only when it is asked to.
     Released,
-    /// The same, unless Chromium gives up before.
-    ReleasedOrCrashed,
+    /// The same, unless Chromium gives up before, or all of it together is too much memory.
+    AnyOfItsOwn,
 }
 
 /// A page that takes something without end.
@@ -41,7 +41,7 @@ pub const ALL: &[Bomb] = &[
     },
     Bomb {
         name: "threads without end",
-        end: End::ReleasedOrCrashed,
+        end: End::AnyOfItsOwn,
         script: "const source = URL.createObjectURL(new Blob(['setInterval(() => {}, 1000)'])); globalThis.kept = []; \
                  const more = () => { kept.push(new Worker(source)); setTimeout(more); }; more();",
         tabs: 0,
