@@ -28,6 +28,7 @@ use wharf_testkit::Tenant;
 const PLENTY: i32 = 1_000_000;
 /// Nobody speaks for the worker of these sessions; it counts as alive for as long as a run may take.
 const SILENT_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// What `wharf up` has.
 const CONNECTIONS: u32 = 30;
 
@@ -142,7 +143,7 @@ impl BareCreate {
         Ok(BareCreate {
             process,
             url: format!("http://{address}/v1/sessions"),
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?,
         })
     }
 
