@@ -81,6 +81,8 @@ pub(crate) trait Meter: Send + Sync + 'static {
     fn read(&self) -> Option<Reading>;
     /// The CPU time alone, for which fewer files are read.
     fn cpu(&self) -> Option<Millis>;
+    /// What each of the session's proxy rules has carried both ways, in their order; final once the browser is closed.
+    fn by_rule(&self) -> Vec<Bytes>;
 }
 
 /// What a browser's processes use.

@@ -283,4 +283,12 @@ impl Meter for Meters {
     fn cpu(&self) -> Option<Millis> {
         self.sampler.cpu().map(Into::into)
     }
+
+    fn by_rule(&self) -> Vec<Bytes> {
+        let egress = self.egress.iter();
+        egress
+            .flat_map(|egress| egress.traffic_by_route())
+            .map(|carried| Bytes(carried.sum()))
+            .collect()
+    }
 }

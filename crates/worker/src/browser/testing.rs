@@ -190,4 +190,8 @@ impl Meter for FakeMeter {
     fn cpu(&self) -> Option<Millis> {
         self.read().map(|reading| reading.cpu)
     }
+
+    fn by_rule(&self) -> Vec<Bytes> {
+        Vec::new()
+    }
 }

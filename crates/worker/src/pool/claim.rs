@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
-use wharf_domain::Millis;
+use wharf_domain::{Bytes, Millis};
 use wharf_protocol::LaunchRequest;
 
 use super::shelf::Resting;
@@ -163,5 +163,9 @@ impl Meter for SinceClaim {
     fn cpu(&self) -> Option<Millis> {
         let spent = self.spent()?;
         Some(Millis(self.meter.cpu()?.0.saturating_sub(spent.0)))
+    }
+
+    fn by_rule(&self) -> Vec<Bytes> {
+        self.meter.by_rule()
     }
 }

@@ -225,6 +225,10 @@ impl Meter for Arc<FakeSpare> {
     fn cpu(&self) -> Option<Millis> {
         Some(Millis(self.cpu.load(SeqCst)))
     }
+
+    fn by_rule(&self) -> Vec<Bytes> {
+        Vec::new()
+    }
 }
 
 /// A machine that is as busy as a test says.

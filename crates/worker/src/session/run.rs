@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
-use wharf_domain::{EndReason, Millis};
+use wharf_domain::{Bytes, EndReason, Millis};
 use wharf_protocol::{LaunchReply, LaunchRequest};
 
 use super::clients::{Count, Departure};
@@ -169,7 +169,18 @@ async fn live(
         let _ = timeout(LAST_SAMPLE_WITHIN, sample(session, &meter)).await;
     }
     browser.close().await;
+    tell_by_rule(session, &meter.by_rule());
     end::reason(&event, session.clients.total() > 0)
+}
+
+/// The only place where a rule's share is told.
+fn tell_by_rule(session: &Session, carried: &[Bytes]) {
+    for (rule, bytes) in carried.iter().enumerate() {
+        tracing::info!(
+            session = %session.id, project = %session.project, rule, bytes = bytes.0,
+            "rule {rule} of session {} carried {} bytes", session.id, bytes.0,
+        );
+    }
 }
 
 /// Waits for what ends the session.
