@@ -52,7 +52,7 @@ impl ApiRole {
 
     async fn start(self, listener: TcpListener, signing_key: SigningKey) -> anyhow::Result<ControlPlane> {
         let store = open(self.database_url, self.database_connections).await?;
-        store.warm_up().await?;
+        control_plane::warm_up(&store).await;
         let control = control_plane::control(store.clone(), signing_key, self.durations.timings());
         let api = control_plane::api(&control, self.connect_url)?;
         let address = serve::base_url(listener.local_addr()?);

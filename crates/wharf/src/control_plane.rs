@@ -20,6 +20,14 @@ pub(crate) fn control(store: Store, signing_key: SigningKey, timings: Timings) -
     })
 }
 
+/// Has the first creates find their statements planned. Nothing depends on it: a Postgres that has few connections left, or
+/// is slow, is no reason not to start.
+pub(crate) async fn warm_up(store: &Store) {
+    if let Err(error) = store.warm_up().await {
+        tracing::warn!(%error, "connections are not warmed up, and the first creates will be slower: {error}");
+    }
+}
+
 /// The HTTP surface over the use cases. Starts the process's metrics, so it is called once.
 pub(crate) fn api(control: &Control, connect_url: Option<Url>) -> anyhow::Result<Api> {
     let metrics = wharf_telemetry::start_metrics()?;

@@ -75,8 +75,8 @@ pub(crate) struct SessionDurations {
     /// For which a session outlives a gateway that died, so that its client can come back [default: 30].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     reconnect_grace: Option<Duration>,
-    /// For a browser to close by itself at the end of its session. It is sent SIGTERM after that, and killed 2 s later;
-    /// 0 to kill it at once [default: 0].
+    /// For a browser to close by itself at the end of its session. It is sent SIGTERM after that, and killed 2 s later,
+    /// or sooner if it had less to close; 0 to kill it at once [default: 0].
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     close_within: Option<Duration>,
 }

@@ -99,8 +99,8 @@ impl Up {
         let gateway = gateway(&signing_key, &base_url, &local_workers);
         let server = serve::start(listener, wharf_api::router(api.clone(), gateway.router()));
         let worker = self.start_worker(binary, data_dir, &signing_key, &base_url, credential);
-        let warm_up = async { Ok(database.store.warm_up().await?) };
-        let ((worker, held), ()) = tokio::try_join!(worker, warm_up)?;
+        let (started, ()) = tokio::join!(worker, control_plane::warm_up(&database.store));
+        let (worker, held) = started?;
         local_workers.set(&worker);
         reconcile::start(&control);
 

@@ -81,8 +81,8 @@ pub(crate) trait Meter: Send + Sync + 'static {
     fn read(&self) -> Option<Reading>;
     /// The CPU time alone, for which fewer files are read.
     fn cpu(&self) -> Option<Millis>;
-    /// What each of the session's proxy rules has carried both ways, in their order; final once the browser is closed.
-    fn by_rule(&self) -> Vec<Bytes>;
+    /// What its way out has carried. Told when the browser is gone too, and final once it is closed.
+    fn traffic(&self) -> Traffic;
 }
 
 /// What a browser's processes use.
@@ -92,10 +92,17 @@ pub(crate) struct Reading {
     pub(crate) cpu: Millis,
     /// Memory now, as proportional set size.
     pub(crate) memory: Bytes,
+}
+
+/// What a browser's way out has carried, both ways. Nothing where a browser goes out by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
     /// Bytes through a proxy so far.
     pub(crate) proxy: Bytes,
     /// Bytes by any road so far, the proxy's among them.
     pub(crate) egress: Bytes,
+    /// Those of each of the session's proxy rules, in their order.
+    pub(crate) by_rule: Vec<Bytes>,
 }
 
 /// Where a browser takes CDP connections.

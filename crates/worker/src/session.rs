@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_domain::{EndReason, Generation, ProjectId, SessionId};
 use wharf_protocol::{LaunchReply, LaunchRequest, ObservedSession, ObservedStatus, Usage};
 
-use crate::browser::{Endpoint, Impossible, Reading};
+use crate::browser::{Endpoint, Impossible, Reading, Traffic};
 
 use clients::Clients;
 pub(crate) use clients::{ClientGuard, Departure};
@@ -235,8 +235,12 @@ impl Session {
         let usage = &mut self.state().usage;
         usage.cpu = usage.cpu.max(reading.cpu);
         usage.memory = usage.memory.max(reading.memory);
-        usage.proxy = usage.proxy.max(reading.proxy);
-        usage.egress = usage.egress.max(reading.egress);
+    }
+
+    fn record_traffic(&self, traffic: &Traffic) {
+        let usage = &mut self.state().usage;
+        usage.proxy = usage.proxy.max(traffic.proxy);
+        usage.egress = usage.egress.max(traffic.egress);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

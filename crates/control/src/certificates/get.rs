@@ -13,7 +13,7 @@ pub async fn get(control: &Control, caller: &Caller, id: CertificateId) -> Resul
     let found = repeat(|| async move {
         let mut transaction = control.store.tenant(caller.project()).await?;
         let found = certificates::get(&mut transaction, id).await?;
-        transaction.commit().await?;
+        transaction.close();
         Ok(found)
     });
     found.await?.ok_or_else(|| Error::not_found("Certificate", &id))

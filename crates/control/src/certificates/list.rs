@@ -12,7 +12,7 @@ pub async fn list(control: &Control, caller: &Caller) -> Result<Vec<Certificate>
     let listed = repeat(|| async move {
         let mut transaction = control.store.tenant(caller.project()).await?;
         let listed = certificates::list(&mut transaction).await?;
-        transaction.commit().await?;
+        transaction.close();
         Ok(listed)
     });
     Ok(listed.await?)

@@ -8,6 +8,9 @@ use rustls_pki_types::pem::PemObject;
 /// The largest upload, in bytes. A certificate has one or two thousand.
 pub const MOST_BYTES: usize = 64 * 1024;
 
+/// Certificates in one upload. A browser is told of them one by one before it starts, and has some seconds for that.
+const MOST: usize = 50;
+
 /// Characters of a line of PEM.
 const LINE: usize = 64;
 
@@ -25,6 +28,11 @@ pub(super) fn certificates(file: &[u8]) -> Result<String, String> {
     let mut normal = String::new();
     for (number, certificate) in CertificateDer::pem_slice_iter(file).enumerate() {
         let number = number + 1;
+        if number > MOST {
+            return Err(format!(
+                "it has more than {MOST} certificates; upload several files"
+            ));
+        }
         let certificate = certificate.map_err(|error| format!("block {number} is broken: {error}"))?;
         webpki::anchor_from_trusted_cert(&certificate)
             .map_err(|error| format!("block {number} is no X.509 certificate: {error}"))?;
@@ -77,6 +85,14 @@ mod tests {
     use super::*;
 
     const CERTIFICATE: &str = include_str!("../../../egress/tests/fixtures/upstream.pem");
+
+    #[test]
+    fn a_browser_is_not_kept_busy_with_certificates() {
+        let once = certificates(CERTIFICATE.as_bytes()).unwrap();
+        assert!(certificates(once.repeat(MOST).as_bytes()).is_ok());
+        let refused = certificates(once.repeat(MOST + 1).as_bytes()).unwrap_err();
+        assert!(refused.contains("50 certificates"), "{refused}");
+    }
 
     #[test]
     fn certificates_are_kept_and_what_stands_between_them_is_not() {

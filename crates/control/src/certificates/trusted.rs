@@ -29,7 +29,7 @@ pub(crate) async fn trusted(
     let mut found = repeat(|| async move {
         let mut transaction = control.store.tenant(caller.project()).await?;
         let found = certificates::texts(&mut transaction, ids).await?;
-        transaction.commit().await?;
+        transaction.close();
         Ok(found)
     })
     .await?;

@@ -48,10 +48,10 @@ async fn no_function_of_the_store_reaches_another_projects_certificate() -> anyh
     assert_eq!(contents(&superuser, &["certificates"]).await?, before);
 
     let mut transaction = database.store.tenant(owner).await?;
-    assert_eq!(
-        certificates::list(&mut transaction).await?,
-        [second.clone(), first.clone()]
-    );
+    // Newest first, by ids that know no less than a millisecond.
+    let mut expected = [first.clone(), second.clone()];
+    expected.sort_by_key(|certificate| std::cmp::Reverse(certificate.id));
+    assert_eq!(certificates::list(&mut transaction).await?, expected);
     assert_eq!(
         certificates::get(&mut transaction, first.id).await?,
         Some(first.clone())

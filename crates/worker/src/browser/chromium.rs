@@ -15,7 +15,7 @@ use wharf_protocol::LaunchRequest;
 
 use super::outside::{Outside, limits};
 use super::roads::{self, BuiltInProxy, session_number};
-use super::{AdLists, Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading};
+use super::{AdLists, Browser, Browsers, Endpoint, Exit, Impossible, Meter, Reading, Traffic};
 use crate::pool::{Spare, SpareBrowsers, Unfit, Wishes};
 
 /// Starts Chromium, and stands between each one and the world.
@@ -267,16 +267,9 @@ struct Meters {
 impl Meter for Meters {
     fn read(&self) -> Option<Reading> {
         let sample = self.sampler.sample()?;
-        let traffic = self
-            .egress
-            .as_ref()
-            .map(|egress| egress.traffic())
-            .unwrap_or_default();
         Some(Reading {
             cpu: sample.cpu.into(),
             memory: Bytes(sample.memory),
-            proxy: Bytes(traffic.proxied.sum()),
-            egress: Bytes(traffic.total.sum()),
         })
     }
 
@@ -284,11 +277,16 @@ impl Meter for Meters {
         self.sampler.cpu().map(Into::into)
     }
 
-    fn by_rule(&self) -> Vec<Bytes> {
-        let egress = self.egress.iter();
-        egress
-            .flat_map(|egress| egress.traffic_by_route())
-            .map(|carried| Bytes(carried.sum()))
-            .collect()
+    fn traffic(&self) -> Traffic {
+        let Some(egress) = &self.egress else {
+            return Traffic::default();
+        };
+        let traffic = egress.traffic();
+        let by_rule = egress.traffic_by_route().into_iter();
+        Traffic {
+            proxy: Bytes(traffic.proxied.sum()),
+            egress: Bytes(traffic.total.sum()),
+            by_rule: by_rule.map(|carried| Bytes(carried.sum())).collect(),
+        }
     }
 }

@@ -19,6 +19,7 @@ struct Strings {
     broken: Mutex<Option<String>>,
     exit: watch::Sender<Option<Exit>>,
     reading: Mutex<Option<Reading>>,
+    traffic: Mutex<Traffic>,
     launched: AtomicU32,
     /// Browsers whose traces are not gone yet.
     alive: watch::Sender<u32>,
@@ -43,6 +44,7 @@ impl FakeBrowsers {
             broken: Mutex::default(),
             exit: watch::Sender::new(None),
             reading: Mutex::default(),
+            traffic: Mutex::default(),
             launched: AtomicU32::new(0),
             alive: watch::Sender::new(0),
             stuck: watch::Sender::new(false),
@@ -79,9 +81,16 @@ impl FakeBrowsers {
         *self.0.reading.lock().unwrap() = Some(Reading {
             cpu: Millis(cpu),
             memory: Bytes(memory),
-            proxy: Bytes(0),
-            egress: Bytes(0),
         });
+    }
+
+    /// What it has carried by the time that somebody asks again.
+    pub(crate) fn carry(&self, proxy: u64, egress: u64) {
+        *self.0.traffic.lock().unwrap() = Traffic {
+            proxy: Bytes(proxy),
+            egress: Bytes(egress),
+            by_rule: vec![Bytes(proxy)],
+        };
     }
 
     /// Measuring hangs until the guard is dropped.
@@ -191,7 +200,7 @@ impl Meter for FakeMeter {
         self.read().map(|reading| reading.cpu)
     }
 
-    fn by_rule(&self) -> Vec<Bytes> {
-        Vec::new()
+    fn traffic(&self) -> Traffic {
+        self.0.traffic.lock().unwrap().clone()
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout};
-use wharf_domain::{Bytes, Millis};
+use wharf_domain::Millis;
 use wharf_protocol::LaunchRequest;
 
 use super::shelf::Resting;
 use super::{Shared, Spare, SpareBrowsers, Unfit, Wishes, count_claim, count_loss};
-use crate::browser::{Browser, Endpoint, Exit, Meter, Reading};
+use crate::browser::{Browser, Endpoint, Exit, Meter, Reading, Traffic};
 
 /// A living browser takes some milliseconds for it. One that takes longer would make its session slow, or hangs.
 const PROOF_WITHIN: Duration = Duration::from_secs(1);
@@ -165,7 +165,7 @@ impl Meter for SinceClaim {
         Some(Millis(self.meter.cpu()?.0.saturating_sub(spent.0)))
     }
 
-    fn by_rule(&self) -> Vec<Bytes> {
-        self.meter.by_rule()
+    fn traffic(&self) -> Traffic {
+        self.meter.traffic()
     }
 }

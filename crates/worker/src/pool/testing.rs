@@ -11,7 +11,7 @@ use wharf_domain::{Bytes, Millis, SeededEntropy};
 
 use super::*;
 use crate::browser::testing::{FakeBrowser, FakeBrowsers};
-use crate::browser::{Endpoint, Meter, Reading};
+use crate::browser::{Endpoint, Meter, Reading, Traffic};
 
 /// The strings of all browsers of one test.
 #[derive(Clone)]
@@ -217,8 +217,6 @@ impl Meter for Arc<FakeSpare> {
         Some(Reading {
             cpu: self.cpu()?,
             memory: Bytes(100),
-            proxy: Bytes(0),
-            egress: Bytes(0),
         })
     }
 
@@ -226,8 +224,8 @@ impl Meter for Arc<FakeSpare> {
         Some(Millis(self.cpu.load(SeqCst)))
     }
 
-    fn by_rule(&self) -> Vec<Bytes> {
-        Vec::new()
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 }
 

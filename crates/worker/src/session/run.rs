@@ -169,7 +169,10 @@ async fn live(
         let _ = timeout(LAST_SAMPLE_WITHIN, sample(session, &meter)).await;
     }
     browser.close().await;
-    tell_by_rule(session, &meter.by_rule());
+    // Whatever ended it, and however soon: who closes the browser is not to have closed the account.
+    let traffic = meter.traffic();
+    session.record_traffic(&traffic);
+    tell_by_rule(session, &traffic.by_rule);
     end::reason(&event, session.clients.total() > 0)
 }
 
@@ -263,6 +266,7 @@ async fn measure(rules: &SessionRules, session: &Session, meter: &Arc<dyn Meter>
 }
 
 async fn sample(session: &Session, meter: &Arc<dyn Meter>) {
+    session.record_traffic(&meter.traffic());
     let meter = Arc::clone(meter);
     if let Ok(Some(reading)) = tokio::task::spawn_blocking(move || meter.read()).await {
         session.record(reading);

@@ -70,7 +70,7 @@ const DELIVERED_AFTER: Duration = Duration::from_secs(5);
     request_body(content = CreateSession, description = "Options; may be left out"),
     responses(
         (status = 201, description = "The session, RUNNING", body = ConnectableSession),
-        (status = 402, description = "A proxy that the operator does not offer", body = ErrorBody),
+        (status = 402, description = "What the operator does not offer: such a proxy, a list for blockAds, or the tools for caCertificates", body = ErrorBody),
         (status = 409, description = "The Idempotency-Key was used for a call with another body", body = ErrorBody),
         (status = 429, description = "The project's concurrency or creation rate is used up", body = ErrorBody),
         (status = 501, description = "An option that this server cannot honour yet", body = ErrorBody),

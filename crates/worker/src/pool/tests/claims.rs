@@ -161,8 +161,6 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         Some(Reading {
             cpu: Millis(0),
             memory,
-            proxy: Bytes(0),
-            egress: Bytes(0)
         })
     );
     spares.browser(0).cpu.store(950, SeqCst);
@@ -171,8 +169,6 @@ async fn what_a_browser_used_before_its_session_is_not_the_sessions() {
         Some(Reading {
             cpu: Millis(250),
             memory,
-            proxy: Bytes(0),
-            egress: Bytes(0)
         })
     );
     assert_eq!(meter.cpu(), Some(Millis(250)));

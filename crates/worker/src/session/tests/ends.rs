@@ -291,3 +291,23 @@ async fn an_end_does_not_wait_for_a_measurement_that_hangs() {
     holder.join().unwrap();
     assert_eq!(end, EndReason::Released);
 }
+
+/// A client that closes the browser, or a page that crashes it, ends it between two samples.
+#[tokio::test(start_paused = true)]
+async fn what_was_carried_last_is_counted_however_the_browser_ends() {
+    for exit in [
+        Exit::Clean,
+        Exit::Crash("signal 11".to_owned()),
+        Exit::OutOfMemory,
+    ] {
+        let life = lived(request(1), async |staged, session| {
+            let _client = session.join().unwrap();
+            staged.browsers.carry(500, 700);
+            staged.browsers.exit(exit.clone());
+            staged.end_of(&request(1)).await;
+            let usage = staged.observed(&request(1)).usage;
+            assert_eq!((usage.proxy, usage.egress), (Bytes(500), Bytes(700)), "{exit:?}");
+        });
+        life.await;
+    }
+}
