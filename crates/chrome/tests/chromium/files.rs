@@ -40,9 +40,21 @@ async fn of_the_hosts_files_there_are_only_programs_and_libraries() {
 /// A file that is in every jail.
 const PUBLIC: &str = "/usr/lib/os-release";
 
+/// How long a print of this file in a frame is. Letters are glyphs there: only how many there are can be told.
+async fn print_framed(page: &Page<'_>, file: &str) -> usize {
+    let frame = Value::from(format!("file://{file}"));
+    let show = format!(
+        "new Promise(done => {{ const frame = document.createElement('iframe'); frame.onload = done; \
+         frame.src = {frame}; document.body.replaceChildren(frame); }}).then(() => 1)"
+    );
+    page.evaluate(&show).await;
+    let printed = page.call("Page.printToPDF", json!({})).await;
+    printed["data"].as_str().unwrap().len()
+}
+
 /// What a client or a page has of files that are there on this machine.
 #[tokio::test]
-async fn neither_a_frame_nor_an_input_reads_a_file_of_the_hosts() {
+async fn neither_a_frame_nor_a_print_nor_an_input_reads_a_file_of_the_hosts() {
     let lab = Lab::jailed();
     let secret = lab.folder.path().join("secret");
     std::fs::write(&secret, "the worker's own").unwrap();
@@ -75,7 +87,11 @@ async fn neither_a_frame_nor_an_input_reads_a_file_of_the_hosts() {
     .await;
     let page = Page::attach(&browser, opened["targetId"].as_str().unwrap()).await;
     page.loaded().await;
+    let nothing = print_framed(&page, "/nowhere").await;
     for file in files {
+        let url = Value::from(format!("file://{file}"));
+        let fetched = format!("fetch({url}).then(answer => answer.text(), () => '')");
+        assert_eq!(page.evaluate(&fetched).await, "", "{file} fetched");
         page.evaluate("document.body.innerHTML = '<input type=file>'")
             .await;
         let input = page
@@ -90,14 +106,14 @@ async fn neither_a_frame_nor_an_input_reads_a_file_of_the_hosts() {
         let read = "(async () => { const file = document.querySelector('input').files[0]; \
                     return file ? await file.text().catch(() => '') : '' })()";
         assert_eq!(page.evaluate(read).await, "", "{file} as an input's file");
-        // A picture of the page with all its frames, as a print is.
         for (framed, expected) in [(file, false), (PUBLIC, true)] {
-            let frame = Value::from(format!("file://{framed}"));
-            let show = format!(
-                "new Promise(done => {{ const frame = document.createElement('iframe'); frame.onload = done; \
-                 frame.src = {frame}; document.body.replaceChildren(frame); }}).then(() => 1)"
+            let printed = print_framed(&page, framed).await;
+            assert_eq!(
+                printed > nothing,
+                expected,
+                "{framed}: {printed} against {nothing}"
             );
-            page.evaluate(&show).await;
+            // The same as text: a picture of the page with all its frames.
             let snapshot = page.call("Page.captureSnapshot", json!({})).await;
             // Quoted-printable breaks lines anywhere.
             let snapshot = snapshot["data"].as_str().unwrap().replace("=\r\n", "");

@@ -165,15 +165,25 @@ impl Outside {
 }
 
 async fn accept(tcp: TcpListener, seen: Arc<Mutex<Vec<String>>>) {
+    let mut peers = JoinSet::new();
     while let Ok((mut stream, _)) = tcp.accept().await {
-        // One after the other, so that ours is seen last.
-        let mut head = [0; 1024];
-        let length = stream.read(&mut head).await.unwrap_or_default();
-        let head = String::from_utf8_lossy(&head[..length]).into_owned();
-        let what = head.split(" HTTP/").next().unwrap_or_default().to_owned();
-        seen.lock().unwrap().push(what);
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
-        let _ = stream.write_all(answer.as_bytes()).await;
+        // Noted before it says anything, and each by itself: one may never say anything.
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push("a connection".to_owned());
+            seen.len() - 1
+        };
+        let seen = Arc::clone(&seen);
+        peers.spawn(async move {
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap_or_default();
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            if let Some((request, _)) = head.split_once(" HTTP/") {
+                seen.lock().unwrap()[number] = request.to_owned();
+            }
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
     }
 }
 
@@ -240,12 +250,15 @@ async fn nothing_private_is_reached_by_a_page_or_by_a_client() -> anyhow::Result
         .await?;
     assert_eq!(probed, 4 * targets.len() + 2 * own.len());
     for target in &targets {
-        for url in [
-            format!("http://{target}/page"),
-            format!("view-source:http://{target}/source"),
-        ] {
-            cdp.call_page("Page.navigate", json!({ "url": url })).await?;
-        }
+        let told = shown(&mut cdp, &format!("http://{target}/page")).await?;
+        assert!(
+            told.contains("Not allowed") && told.contains("403 address-"),
+            "{target}: {told}"
+        );
+    }
+    for target in &own {
+        let source = json!({ "url": format!("view-source:http://{target}/source") });
+        cdp.call_page("Page.navigate", source).await?;
     }
     cdp.call_page("Page.navigate", json!({ "url": "about:blank" }))
         .await?;
