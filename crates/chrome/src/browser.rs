@@ -122,9 +122,9 @@ impl Browser {
     /// See [`CdpError`]. The browser must then not be given to anybody.
     pub async fn limit_navigation(&self, may_navigate: Verdict) -> Result<(), CdpError> {
         let cdp = self.running.cdp();
-        let paused = navigation::stop(cdp).await?;
+        let stopped = navigation::stop(cdp).await?;
         let family = Arc::clone(self.running.family());
-        let guard = navigation::keep(Arc::clone(cdp), paused, may_navigate, family);
+        let guard = navigation::keep(Arc::clone(cdp), stopped, may_navigate, family);
         self.guard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

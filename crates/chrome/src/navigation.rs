@@ -3,11 +3,15 @@
 //! The interception is the browser's own, not a page's: it stands behind every request for a document, of every page and
 //! every context, whoever opened them and before anybody is attached, and nearer to the network than that of any client,
 //! which works as before. What is not decided waits, so a guard that fails lets nothing pass; the browser ends with it.
+//!
+//! The browser's own pages and `blob:` pass by it. Those are seen only once they are there, among its targets.
 
+mod arrived;
 mod preloading;
 
 use crate::cdp::{CdpError, CdpEvent, CdpPipe, CdpQueue};
 use crate::process::Family;
+use arrived::Arrivals;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -46,12 +50,21 @@ struct Known {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Target {
+    target_id: String,
     r#type: String,
+    url: String,
+}
+
+/// What [`keep`] decides.
+pub(crate) struct Stopped {
+    paused: CdpQueue,
+    arrivals: Arrivals,
 }
 
 /// Begins to stop requests; [`keep`] must then decide them.
-pub(crate) async fn stop(cdp: &CdpPipe) -> Result<CdpQueue, CdpError> {
+pub(crate) async fn stop(cdp: &CdpPipe) -> Result<Stopped, CdpError> {
     // Otherwise a page is no target until somebody attaches to it, and could not be told from a frame.
     cdp.call("Target.setDiscoverTargets", json!({ "discover": true }))
         .await?;
@@ -59,24 +72,38 @@ pub(crate) async fn stop(cdp: &CdpPipe) -> Result<CdpQueue, CdpError> {
     let paused = cdp.queue("Fetch.requestPaused");
     let documents = json!({ "patterns": [{ "resourceType": "Document", "requestStage": "Request" }] });
     cdp.call("Fetch.enable", documents).await?;
-    Ok(paused)
+    let arrivals = Arrivals::of(cdp);
+    Ok(Stopped { paused, arrivals })
 }
 
 /// Decides each request until the browser ends. If it cannot go on, the browser is ended.
-pub(crate) async fn keep(cdp: Arc<CdpPipe>, paused: CdpQueue, may_navigate: Verdict, family: Arc<Family>) {
+pub(crate) async fn keep(cdp: Arc<CdpPipe>, stopped: Stopped, may_navigate: Verdict, family: Arc<Family>) {
     // Whatever ends this, a defect of the verdict included.
     let _end = EndBrowser(family);
-    let failure = decide_all(&cdp, paused, may_navigate).await;
+    let failure = decide_all(&cdp, stopped, may_navigate).await;
     if cdp.is_closed() {
         sleep(END_WITHIN).await;
     }
     tracing::error!("a browser is ended, for where it navigates to can no longer be decided: {failure}");
 }
 
-async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: Verdict) -> Failure {
+async fn decide_all(cdp: &Arc<CdpPipe>, stopped: Stopped, may_navigate: Verdict) -> Failure {
+    let Stopped {
+        mut paused,
+        mut arrivals,
+    } = stopped;
     let mut questions = JoinSet::new();
     loop {
         let decided = tokio::select! {
+            // Of more harm than what waits.
+            biased;
+            arrived = arrivals.next(cdp) => match arrived {
+                Ok(targets) => match arrived::decide(&targets, &may_navigate) {
+                    Ok(closed) => arrived::close(cdp, closed).await,
+                    Err(unsafe_page) => return Failure::Settings(unsafe_page),
+                },
+                Err(error) => Err(error),
+            },
             Some(answered) = questions.join_next() => answered.unwrap_or(Err(CdpError::Closed)),
             event = paused.next(), if questions.len() < QUESTIONS_LIMIT => match event.as_ref().map(read) {
                 Some(Ok(paused)) if may_navigate(&paused.request.url) => resume(cdp, &paused).await,
@@ -99,6 +126,8 @@ async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: Verd
 enum Failure {
     #[error("it has closed its pipe, or more requests wait than are kept")]
     Ended,
+    #[error("a client has opened {0}, where what keeps pages from being loaded in advance can be changed")]
+    Settings(String),
     #[error(transparent)]
     Cdp(CdpError),
 }
