@@ -80,30 +80,20 @@ pub(crate) async fn stop(cdp: &CdpPipe) -> Result<Stopped, CdpError> {
 pub(crate) async fn keep(cdp: Arc<CdpPipe>, stopped: Stopped, may_navigate: Verdict, family: Arc<Family>) {
     // Whatever ends this, a defect of the verdict included.
     let _end = EndBrowser(family);
-    let failure = decide_all(&cdp, stopped, may_navigate).await;
+    let failure = tokio::select! {
+        failure = arrived::keep(&cdp, stopped.arrivals, &may_navigate) => failure,
+        failure = decide_all(&cdp, stopped.paused, &may_navigate) => failure,
+    };
     if cdp.is_closed() {
         sleep(END_WITHIN).await;
     }
     tracing::error!("a browser is ended, for where it navigates to can no longer be decided: {failure}");
 }
 
-async fn decide_all(cdp: &Arc<CdpPipe>, stopped: Stopped, may_navigate: Verdict) -> Failure {
-    let Stopped {
-        mut paused,
-        mut arrivals,
-    } = stopped;
+async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: &Verdict) -> Failure {
     let mut questions = JoinSet::new();
     loop {
         let decided = tokio::select! {
-            // Of more harm than what waits.
-            biased;
-            arrived = arrivals.next(cdp) => match arrived {
-                Ok(targets) => match arrived::decide(&targets, &may_navigate) {
-                    Ok(closed) => arrived::close(cdp, closed).await,
-                    Err(unsafe_page) => return Failure::Settings(unsafe_page),
-                },
-                Err(error) => Err(error),
-            },
             Some(answered) = questions.join_next() => answered.unwrap_or(Err(CdpError::Closed)),
             event = paused.next(), if questions.len() < QUESTIONS_LIMIT => match event.as_ref().map(read) {
                 Some(Ok(paused)) if may_navigate(&paused.request.url) => resume(cdp, &paused).await,

@@ -4,7 +4,7 @@
 //! switch on again what [`super::preloading`] has switched off; no page gets there, but a client does. Between the arrival
 //! and the end that follows lie a few milliseconds.
 
-use super::{Known, Target, Verdict};
+use super::{Failure, Known, Target, Verdict};
 use crate::cdp::{CdpError, CdpEvent, CdpPipe};
 use serde::Deserialize;
 use serde_json::json;
@@ -31,7 +31,7 @@ impl Arrivals {
     }
 
     /// The next target that is new or elsewhere. All of them, when too many have been for each to be kept.
-    pub(super) async fn next(&mut self, cdp: &CdpPipe) -> Result<Vec<Target>, CdpError> {
+    async fn next(&mut self, cdp: &CdpPipe) -> Result<Vec<Target>, CdpError> {
         loop {
             match self.0.recv().await {
                 Ok(event) if is_arrival(&event) => {
@@ -66,8 +66,24 @@ fn read<'a, T: Deserialize<'a>>(method: &str, json: &'a str) -> Result<T, CdpErr
     })
 }
 
+/// Closes what may not be there, until the browser ends or has to.
+pub(super) async fn keep(cdp: &CdpPipe, mut arrivals: Arrivals, may_navigate: &Verdict) -> Failure {
+    loop {
+        let closed = match arrivals.next(cdp).await {
+            Ok(targets) => match decide(&targets, may_navigate) {
+                Ok(targets) => close(cdp, targets).await,
+                Err(url) => return Failure::Settings(url),
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = closed {
+            return Failure::Cdp(error);
+        }
+    }
+}
+
 /// The pages to close; or the URL of one that may already have undone what was switched off.
-pub(super) fn decide(targets: &[Target], may_navigate: &Verdict) -> Result<Vec<String>, String> {
+fn decide(targets: &[Target], may_navigate: &Verdict) -> Result<Vec<String>, String> {
     let mut closed = Vec::new();
     for target in targets {
         let url = target.url.strip_prefix(SOURCE).unwrap_or(&target.url);
@@ -82,7 +98,7 @@ pub(super) fn decide(targets: &[Target], may_navigate: &Verdict) -> Result<Vec<S
     Ok(closed)
 }
 
-pub(super) async fn close(cdp: &CdpPipe, targets: Vec<String>) -> Result<(), CdpError> {
+async fn close(cdp: &CdpPipe, targets: Vec<String>) -> Result<(), CdpError> {
     for target in targets {
         // Refused when it has gone by itself.
         cdp.tell("Target.closeTarget", json!({ "targetId": target }))
