@@ -15,6 +15,7 @@ use arrived::Arrivals;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -76,16 +77,41 @@ pub(crate) async fn stop(cdp: &CdpPipe) -> Result<Stopped, CdpError> {
     Ok(Stopped { paused, arrivals })
 }
 
+/// That the browser's end was ordered: how long it may take is then for whoever did so to say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ordered(Arc<AtomicBool>);
+
+impl Ordered {
+    /// To be told before the browser is.
+    pub(crate) fn give(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_given(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Decides each request until the browser ends. If it cannot go on, the browser is ended.
-pub(crate) async fn keep(cdp: Arc<CdpPipe>, stopped: Stopped, may_navigate: Verdict, family: Arc<Family>) {
+pub(crate) async fn keep(
+    cdp: Arc<CdpPipe>,
+    stopped: Stopped,
+    may_navigate: Verdict,
+    family: Arc<Family>,
+    ordered: Ordered,
+) {
     // Whatever ends this, a defect of the verdict included.
-    let _end = EndBrowser(family);
+    let mut end = EndBrowser(Some(family));
     let failure = tokio::select! {
         failure = arrived::keep(&cdp, stopped.arrivals, &may_navigate) => failure,
         failure = decide_all(&cdp, stopped.paused, &may_navigate) => failure,
     };
-    if cdp.is_closed() {
+    if cdp.is_closed() && !ordered.is_given() {
         sleep(END_WITHIN).await;
+    }
+    if cdp.is_closed() && ordered.is_given() {
+        end.0 = None;
+        return;
     }
     tracing::error!("a browser is ended, for where it navigates to can no longer be decided: {failure}");
 }
@@ -166,11 +192,13 @@ async fn resume(cdp: &CdpPipe, paused: &Paused) -> Result<(), CdpError> {
         .await
 }
 
-/// Ends the browser when dropped.
-struct EndBrowser(Arc<Family>);
+/// Ends the browser when dropped, if there is one.
+struct EndBrowser(Option<Arc<Family>>);
 
 impl Drop for EndBrowser {
     fn drop(&mut self) {
-        self.0.kill();
+        if let Some(family) = &self.0 {
+            family.kill();
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use wharf_chrome::Browser;
+use wharf_chrome::{Browser, BrowserExit, Grace, find_browser};
 
 const WITHIN: Duration = Duration::from_secs(20);
 /// Long after a page's wish to have another one loaded in advance has been followed, if it is.
@@ -331,6 +331,27 @@ async fn a_client_that_sends_its_own_request_elsewhere_is_refused() {
     assert_eq!(went["errorText"], "net::ERR_BLOCKED_BY_CLIENT", "{went}");
     assert_eq!(site.bad_asked(), [] as [&str; 0]);
     browser.close().await;
+}
+
+/// Its pipe closes when Chromium ends, and the process that stands for it ends later than the guard would wait.
+const SLOW: &str = "\"$CHROMIUM\" \"$@\" & exec 3<&- 4>&-; wait; sleep 7; exit 0";
+
+#[tokio::test]
+async fn a_browser_that_is_ordered_to_end_gets_the_time_it_was_given() {
+    let chromium = find_browser(None).unwrap();
+    let (lab, _script) = Lab::with_script(&SLOW.replace("$CHROMIUM", chromium.path().to_str().unwrap()));
+    let browser = limited(&lab).await;
+    let grace = Grace {
+        close: WITHIN,
+        terminate: Duration::ZERO,
+    };
+    let closed = browser.close_within(grace).await;
+    assert_eq!(
+        (closed.exit, closed.complete),
+        (Some(BrowserExit::Clean), true),
+        "{closed:?}"
+    );
+    lab.assert_nothing_left();
 }
 
 #[tokio::test]
