@@ -1,8 +1,8 @@
 //! Pages that no interception sees on their way: they are known once they are there.
 //!
 //! `blob:` and `filesystem:` hold what a page has made itself, of whatever site its frame is. The browser's settings can
-//! switch on again what [`super::preloading`] has switched off; no page gets there, but a client does. Between the arrival
-//! and the end that follows lie a few milliseconds.
+//! switch on again what [`super::preloading`] has switched off; no page gets there, but a client does. It has been
+//! there for as long as the event takes to reach us: short, but not nothing.
 
 use super::{Failure, Known, Target, Verdict};
 use crate::cdp::{CdpError, CdpEvent, CdpPipe};
