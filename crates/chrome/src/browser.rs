@@ -3,7 +3,7 @@
 use crate::cdp::{CdpError, CdpPipe};
 use crate::devtools::Devtools;
 use crate::flags::Viewport;
-use crate::navigation::{self, Verdict};
+use crate::navigation::{self, Ordered, Verdict};
 use crate::process::BrowserExit;
 use crate::ready;
 use crate::running::{CloseReport, Grace, Ready, Running};
@@ -25,6 +25,7 @@ pub struct Browser {
     attached: Mutex<Option<String>>,
     /// The guard over its navigation, if it has one.
     guard: Mutex<JoinSet<()>>,
+    ordered: Ordered,
 }
 
 impl Browser {
@@ -36,6 +37,7 @@ impl Browser {
             sampler,
             attached: Mutex::default(),
             guard: Mutex::default(),
+            ordered: Ordered::default(),
         }
     }
 
@@ -122,9 +124,15 @@ impl Browser {
     /// See [`CdpError`]. The browser must then not be given to anybody.
     pub async fn limit_navigation(&self, may_navigate: Verdict) -> Result<(), CdpError> {
         let cdp = self.running.cdp();
-        let paused = navigation::stop(cdp).await?;
+        let stopped = navigation::stop(cdp).await?;
         let family = Arc::clone(self.running.family());
-        let guard = navigation::keep(Arc::clone(cdp), paused, may_navigate, family);
+        let guard = navigation::keep(
+            Arc::clone(cdp),
+            stopped,
+            may_navigate,
+            family,
+            self.ordered.clone(),
+        );
         self.guard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -143,6 +151,7 @@ impl Browser {
 
     /// The same, once the browser has had this long to end by itself, as it does when a person closes it.
     pub async fn close_within(self, grace: Grace) -> CloseReport {
+        self.ordered.give();
         self.running.end(grace).await
     }
 }

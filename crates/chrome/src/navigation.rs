@@ -3,14 +3,19 @@
 //! The interception is the browser's own, not a page's: it stands behind every request for a document, of every page and
 //! every context, whoever opened them and before anybody is attached, and nearer to the network than that of any client,
 //! which works as before. What is not decided waits, so a guard that fails lets nothing pass; the browser ends with it.
+//!
+//! The browser's own pages and `blob:` pass by it. Those are seen only once they are there, among its targets.
 
+mod arrived;
 mod preloading;
 
 use crate::cdp::{CdpError, CdpEvent, CdpPipe, CdpQueue};
 use crate::process::Family;
+use arrived::Arrivals;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -46,12 +51,21 @@ struct Known {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Target {
+    target_id: String,
     r#type: String,
+    url: String,
+}
+
+/// What [`keep`] decides.
+pub(crate) struct Stopped {
+    paused: CdpQueue,
+    arrivals: Arrivals,
 }
 
 /// Begins to stop requests; [`keep`] must then decide them.
-pub(crate) async fn stop(cdp: &CdpPipe) -> Result<CdpQueue, CdpError> {
+pub(crate) async fn stop(cdp: &CdpPipe) -> Result<Stopped, CdpError> {
     // Otherwise a page is no target until somebody attaches to it, and could not be told from a frame.
     cdp.call("Target.setDiscoverTargets", json!({ "discover": true }))
         .await?;
@@ -59,21 +73,50 @@ pub(crate) async fn stop(cdp: &CdpPipe) -> Result<CdpQueue, CdpError> {
     let paused = cdp.queue("Fetch.requestPaused");
     let documents = json!({ "patterns": [{ "resourceType": "Document", "requestStage": "Request" }] });
     cdp.call("Fetch.enable", documents).await?;
-    Ok(paused)
+    let arrivals = Arrivals::of(cdp);
+    Ok(Stopped { paused, arrivals })
+}
+
+/// That the browser's end was ordered: how long it may take is then for whoever did so to say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ordered(Arc<AtomicBool>);
+
+impl Ordered {
+    /// To be told before the browser is.
+    pub(crate) fn give(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_given(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Decides each request until the browser ends. If it cannot go on, the browser is ended.
-pub(crate) async fn keep(cdp: Arc<CdpPipe>, paused: CdpQueue, may_navigate: Verdict, family: Arc<Family>) {
+pub(crate) async fn keep(
+    cdp: Arc<CdpPipe>,
+    stopped: Stopped,
+    may_navigate: Verdict,
+    family: Arc<Family>,
+    ordered: Ordered,
+) {
     // Whatever ends this, a defect of the verdict included.
-    let _end = EndBrowser(family);
-    let failure = decide_all(&cdp, paused, may_navigate).await;
-    if cdp.is_closed() {
+    let mut end = EndBrowser(Some(family));
+    let failure = tokio::select! {
+        failure = arrived::keep(&cdp, stopped.arrivals, &may_navigate) => failure,
+        failure = decide_all(&cdp, stopped.paused, &may_navigate) => failure,
+    };
+    if cdp.is_closed() && !ordered.is_given() {
         sleep(END_WITHIN).await;
+    }
+    if cdp.is_closed() && ordered.is_given() {
+        end.0 = None;
+        return;
     }
     tracing::error!("a browser is ended, for where it navigates to can no longer be decided: {failure}");
 }
 
-async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: Verdict) -> Failure {
+async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: &Verdict) -> Failure {
     let mut questions = JoinSet::new();
     loop {
         let decided = tokio::select! {
@@ -99,6 +142,8 @@ async fn decide_all(cdp: &Arc<CdpPipe>, mut paused: CdpQueue, may_navigate: Verd
 enum Failure {
     #[error("it has closed its pipe, or more requests wait than are kept")]
     Ended,
+    #[error("a client has opened {0}, where what keeps pages from being loaded in advance can be changed")]
+    Settings(String),
     #[error(transparent)]
     Cdp(CdpError),
 }
@@ -147,11 +192,13 @@ async fn resume(cdp: &CdpPipe, paused: &Paused) -> Result<(), CdpError> {
         .await
 }
 
-/// Ends the browser when dropped.
-struct EndBrowser(Arc<Family>);
+/// Ends the browser when dropped, if there is one.
+struct EndBrowser(Option<Arc<Family>>);
 
 impl Drop for EndBrowser {
     fn drop(&mut self) {
-        self.0.kill();
+        if let Some(family) = &self.0 {
+            family.kill();
+        }
     }
 }

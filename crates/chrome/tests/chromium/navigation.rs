@@ -1,5 +1,7 @@
 //! Where pages may navigate to, by whatever way they try.
 
+mod arrived;
+
 use crate::support::{Lab, Page, call};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -7,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
-use wharf_chrome::Browser;
+use tokio::time::{Instant, sleep, timeout};
+use wharf_chrome::{Browser, BrowserExit, Grace, find_browser};
 
 const WITHIN: Duration = Duration::from_secs(20);
 /// Long after a page's wish to have another one loaded in advance has been followed, if it is.
@@ -107,6 +109,10 @@ async fn serve(stream: TcpStream, port: u16, seen: Arc<Mutex<Vec<String>>>) {
             "/frames" => (
                 "200 OK".to_owned(),
                 format!("<iframe src='{bad}/framed'></iframe><img src='{bad}/image'>"),
+            ),
+            "/maker" => (
+                "200 OK".to_owned(),
+                format!("<iframe src='{bad}/frame'></iframe>"),
             ),
             "/preload" => (
                 "200 OK".to_owned(),
@@ -299,6 +305,56 @@ async fn a_page_is_not_loaded_before_somebody_navigates_to_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_its_own_request_elsewhere_is_refused() {
+    let (lab, site) = (Lab::new(), Site::start().await);
+    let browser = limited(&lab).await;
+    let page = Page::first(&browser).await;
+    go_and_wait(&page, &site.good("")).await;
+    page.call("Fetch.enable", json!({})).await;
+    let mut events = browser.cdp().events();
+    let (url, elsewhere) = (site.good("1"), site.bad("continued"));
+    let send = async {
+        // The guard's own questions have no session.
+        let ours = async {
+            loop {
+                let event = events.recv().await.unwrap();
+                if event.method == "Fetch.requestPaused" && event.session.is_some() {
+                    return serde_json::from_str::<Value>(event.params.get()).unwrap();
+                }
+            }
+        };
+        let paused = timeout(WITHIN, ours).await.unwrap();
+        let sent = json!({ "requestId": paused["requestId"], "url": elsewhere });
+        page.call("Fetch.continueRequest", sent).await;
+    };
+    let (went, ()) = tokio::join!(go(&page, &url), send);
+    assert_eq!(went["errorText"], "net::ERR_BLOCKED_BY_CLIENT", "{went}");
+    assert_eq!(site.bad_asked(), [] as [&str; 0]);
+    browser.close().await;
+}
+
+/// Its pipe closes when Chromium ends, and the process that stands for it ends later than the guard would wait.
+const SLOW: &str = "\"$CHROMIUM\" \"$@\" & exec 3<&- 4>&-; wait; sleep 7; exit 0";
+
+#[tokio::test]
+async fn a_browser_that_is_ordered_to_end_gets_the_time_it_was_given() {
+    let chromium = find_browser(None).unwrap();
+    let (lab, _script) = Lab::with_script(&SLOW.replace("$CHROMIUM", chromium.path().to_str().unwrap()));
+    let browser = limited(&lab).await;
+    let grace = Grace {
+        close: WITHIN,
+        terminate: Duration::ZERO,
+    };
+    let closed = browser.close_within(grace).await;
+    assert_eq!(
+        (closed.exit, closed.complete),
+        (Some(BrowserExit::Clean), true),
+        "{closed:?}"
+    );
+    lab.assert_nothing_left();
+}
+
+#[tokio::test]
 async fn a_guard_that_fails_takes_its_browser_with_it() {
     let (lab, site) = (Lab::new(), Site::start().await);
     let browser = lab.launch().await;
@@ -309,7 +365,7 @@ async fn a_guard_that_fails_takes_its_browser_with_it() {
         .try_call("Page.navigate", json!({ "url": site.bad("") }))
         .await;
     assert!(gone.is_err(), "{gone:?}");
-    tokio::time::timeout(WITHIN, browser.exited()).await.unwrap();
+    timeout(WITHIN, browser.exited()).await.unwrap();
     assert_eq!(site.bad_asked(), [] as [&str; 0]);
     browser.close().await;
     lab.assert_nothing_left();

@@ -64,11 +64,27 @@ impl AllowedDomain {
 }
 
 /// Whether a page may navigate to this URL. What no host answers, such as `about:`, `data:` or `file:`, is not checked;
-/// what cannot be read is refused.
+/// what a page has made itself (`blob:`, `filesystem:`) is of its origin; what cannot be read is refused.
 pub fn may_navigate(url: &str, allowed: &[AllowedDomain]) -> bool {
     let Ok(url) = Url::parse(url) else {
         return false;
     };
+    if !is_made_by_a_page(&url) {
+        return is_allowed(&url, allowed);
+    }
+    // A page without an origin, as that of `data:`, is null there.
+    if url.scheme() == "blob" && url.path().starts_with("null/") {
+        return true;
+    }
+    // No browser nests them, so it is never looked further into.
+    Url::parse(url.path()).is_ok_and(|origin| !is_made_by_a_page(&origin) && is_allowed(&origin, allowed))
+}
+
+fn is_made_by_a_page(url: &Url) -> bool {
+    matches!(url.scheme(), "blob" | "filesystem")
+}
+
+fn is_allowed(url: &Url, allowed: &[AllowedDomain]) -> bool {
     if !matches!(url.scheme(), "http" | "https" | "ws" | "wss" | "ftp") {
         return true;
     }
@@ -184,6 +200,10 @@ mod tests {
             "about:srcdoc",
             "data:text/html,https://other.example",
             "blob:https://example.com/1",
+            "BLOB:https://a.example.com:8080/1",
+            "blob:null/1",
+            "blob:file:///1",
+            "filesystem:https://example.com/temporary/1",
             "file:///etc/hostname",
             "chrome://version",
             "chrome-error://chromewebdata/",
@@ -202,6 +222,14 @@ mod tests {
             "http://1.127.0.0.1.example/",
             "http://127.0.0.2/",
             "http://[::2]/",
+            "blob:https://other.example/1",
+            "blob:https://other.example/null/1",
+            "blob:nullable/1",
+            "blob:blob:https://example.com/1",
+            "blob:filesystem:https://other.example/1",
+            "blob:",
+            "filesystem:https://other.example/temporary/1",
+            "filesystem:null/1",
             "https://",
             "",
             "example.com",
@@ -241,6 +269,26 @@ mod tests {
             let mentioned = format!("{url}?{other}");
             prop_assert_eq!(may_navigate(&mentioned, &allowed(&[&other])), is_above);
             prop_assert!(!may_navigate(&url, &[]));
+        }
+
+        #[test]
+        fn what_a_page_has_made_goes_where_its_origin_may(
+            host in "([a-c]\\.){0,2}[a-c]\\.example",
+            domain in "[a-c]\\.example",
+            scheme in prop::sample::select(vec!["http", "https"]),
+            port in prop::option::of(1..60_000u16),
+            name in "[a-z0-9/-]{0,30}",
+        ) {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            let origin = format!("{scheme}://{host}{port}/{name}");
+            let allowed = allowed(&[&domain]);
+            let may = host == domain || host.ends_with(&format!(".{domain}"));
+            for made in ["blob", "filesystem"] {
+                let url = format!("{made}:{origin}");
+                prop_assert_eq!(may_navigate(&url, &allowed), may, "{}", url);
+            }
+            let opaque = format!("blob:null/{name}");
+            prop_assert!(may_navigate(&opaque, &allowed));
         }
 
         #[test]
