@@ -8,7 +8,6 @@ use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
-
 use crate::limits::{ControlGroups, Limits, Machine, NoControlGroups};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
@@ -184,10 +183,11 @@ impl Launcher {
         let small_shared_memory = self.small_shared_memory;
         let watched = self.watched();
         let job = move || -> Result<Started, LaunchError> {
-            let folder = profiles.create(&options.name, &request.account)?;
+            let folder = profiles.create(&options.name)?;
             for file in trust {
                 folder.put(&file.path, &file.content, &request.account)?;
             }
+            folder.hand_over(&request.account)?;
             let flags = flags::build(&FlagOptions {
                 sandbox,
                 proxy: None,
