@@ -14,7 +14,7 @@ use crate::profile::{self, ProfileRoot};
 use crate::running::{Grace, Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
 use crate::trust::{Certutil, TrustError, TrustFile};
-use crate::{cdp::CdpPipe, procfs};
+use crate::{cdp::CdpPipe, descriptors, out_of_memory, procfs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,8 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Checks the machine, and makes this process a subreaper for good (see [`become_subreaper`]).
+    /// Checks the machine, makes this process a subreaper for good (see [`become_subreaper`]), and lets it have as many open
+    /// files as it may.
     ///
     /// # Errors
     /// The unprivileged user is missing, or the kernel lacks a feature.
@@ -91,6 +92,7 @@ impl Launcher {
                 missing,
             ));
         }
+        descriptors::raise();
         become_subreaper()
             .map_err(|source| LauncherError::Kernel("make this process a subreaper", source))?;
         let walls = match options.isolation {
@@ -256,6 +258,7 @@ impl Launcher {
                 time_zone: builder.time_zone.as_deref(),
                 flags: &flags,
                 limits,
+                out_of_memory_score: out_of_memory::score(),
                 files: &files,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)

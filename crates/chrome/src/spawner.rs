@@ -4,9 +4,11 @@
 //! blocking pool end after some idle seconds, so browsers are forked on one thread that lives as long as they do.
 
 use crate::account::Account;
+use crate::descriptors;
 use crate::environment::environment;
 use crate::jail;
 use crate::limits::cgroup::ControlGroup;
+use crate::out_of_memory;
 use crate::process::Processes;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
@@ -132,14 +134,15 @@ fn execute(
     mappings.extend(files.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }));
     command.fd_mappings(mappings).map_err(std::io::Error::other)?;
     let parent = rustix::process::getpid();
+    let descriptors = descriptors::before();
     #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
     // SAFETY: `restrain` makes system calls only; it neither allocates nor takes a lock.
     unsafe {
-        command.pre_exec(move || restrain(parent));
+        command.pre_exec(move || restrain(parent, descriptors.clone()));
     }
     let mut child = command.spawn()?;
     // Spawning answers after exec, so `restrain` has run and the child leads its session.
-    crate::out_of_memory::come_first(&child.id().to_string());
+    out_of_memory::come_first(&child.id().to_string(), out_of_memory::score());
     let processes = adopt(Pid::from_child(&child), request.control);
     let stderr = child
         .stderr
@@ -155,7 +158,7 @@ fn enter(door: &File) -> std::io::Result<()> {
 }
 
 /// Runs in the child after the change of user, which would clear the parent death signal.
-fn restrain(parent: Pid) -> std::io::Result<()> {
+fn restrain(parent: Pid, descriptors: Rlimit) -> std::io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
@@ -163,6 +166,7 @@ fn restrain(parent: Pid) -> std::io::Result<()> {
         return Err(rustix::io::Errno::SRCH.into());
     }
     rustix::thread::set_no_new_privs(true)?;
+    setrlimit(Resource::Nofile, descriptors)?;
     // A core dump would hold page contents.
     setrlimit(
         Resource::Core,
