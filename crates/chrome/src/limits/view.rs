@@ -58,18 +58,22 @@ impl JailView {
 
     fn read(&self, process: u32, file: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.open(process, file, OFlags::RDONLY)?
+        self.open(process, file, OFlags::RDONLY)
+            .ok()?
             .read_to_end(&mut bytes)
             .ok()?;
         Some(bytes)
     }
 
-    fn open(&self, process: u32, file: &str, flags: OFlags) -> Option<File> {
+    fn open(&self, process: u32, file: &str, flags: OFlags) -> std::io::Result<File> {
         let path = format!("proc/{process}/{file}");
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Some(File::from(
-            openat(&self.root, path.as_str(), flags, Mode::empty()).ok()?,
-        ))
+        Ok(File::from(openat(
+            &self.root,
+            path.as_str(),
+            flags,
+            Mode::empty(),
+        )?))
     }
 
     /// Bytes in the file systems in memory.
@@ -142,23 +146,21 @@ impl View {
         }
     }
 
-    /// Gives every session of processes in it this nice value.
-    pub(super) fn set_nice(&self, nice: i32) {
+    /// Gives every session of processes in it this nice value; answers whether all have it.
+    pub(super) fn set_nice(&self, nice: i32) -> bool {
         match self {
-            // The first process is not to be looked into.
-            View::Jail(jail) => {
-                let ids = jail.process_ids().unwrap_or_default().into_iter();
-                autogroup::set_nice(nice, ids.filter(|&id| id != 1), |id, flags| {
-                    jail.open(id, autogroup::FILE, flags)
-                });
-            }
-            View::Tree(sampler) => {
-                let ids = sampler.pids().unwrap_or_default().into_iter();
-                autogroup::set_nice(nice, ids, |id, flags| {
+            View::Jail(jail) => jail.process_ids().is_some_and(|ids| {
+                // The first process is not to be looked into.
+                let ids = ids.into_iter().filter(|&id| id != 1);
+                autogroup::set_nice(nice, ids, |id, flags| jail.open(id, autogroup::FILE, flags))
+            }),
+            View::Tree(sampler) => sampler.pids().is_some_and(|ids| {
+                autogroup::set_nice(nice, ids.into_iter(), |id, flags| {
                     let path = format!("/proc/{id}/{}", autogroup::FILE);
-                    Some(File::from(openat(CWD, path, flags, Mode::empty()).ok()?))
-                });
-            }
+                    let file = openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty())?;
+                    Ok(File::from(file))
+                })
+            }),
         }
     }
 
