@@ -73,7 +73,7 @@ pub struct Launcher {
     small_shared_memory: bool,
     spawner: Arc<Spawner>,
     limits: Limits,
-    control: Result<ControlGroups, NoControlGroups>,
+    control: Arc<Result<ControlGroups, NoControlGroups>>,
     shares_between_sessions: bool,
     certutil: Certutil,
 }
@@ -111,7 +111,7 @@ impl Launcher {
             limits: options.limits,
             // Before this process moves to a group of its own.
             shares_between_sessions: Machine::own().shares_between_sessions(),
-            control: Machine::own().control_groups(options.limits),
+            control: Arc::new(Machine::own().control_groups(options.limits)),
             certutil: Certutil::find(),
         })
     }
@@ -157,7 +157,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
-            control: self.control_group().map_err(spawn_failed)?,
+            control: Arc::clone(&self.control),
             files: Vec::new(),
         };
         let started = match &self.walls {
@@ -317,7 +317,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: reads.into_blocking_fd().map_err(failed)?,
             answers: writes.into_blocking_fd().map_err(failed)?,
-            control: self.control_group().map_err(failed)?,
+            control: Arc::clone(&self.control),
             files: Vec::new(),
         };
         let folder = profile::jailed_folder("check").map_err(std::io::Error::other);
