@@ -19,5 +19,5 @@ pub(crate) fn raise() {
 
 /// What we were started with, and what a browser is: what it runs may use `select`.
 pub(crate) fn before() -> Rlimit {
-    BEFORE.get_or_init(|| getrlimit(Resource::Nofile)).clone()
+    *BEFORE.get_or_init(|| getrlimit(Resource::Nofile))
 }

@@ -285,8 +285,10 @@ mod tests {
     use super::*;
     use std::os::unix::process::CommandExt;
     use std::process::Command;
+    use std::sync::mpsc;
     use std::time::Duration;
 
+    #[expect(clippy::zombie_processes, reason = "its family waits for it")]
     fn running() -> Processes {
         let child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         Processes::group(Pid::from_child(&child), std::env::temp_dir(), None)
@@ -299,11 +301,15 @@ mod tests {
         let held = family.reaped.lock().unwrap();
         assert!(!family.is_reaped(), "somebody looks, and nobody destroys");
         std::thread::scope(|scope| {
-            let killing = scope.spawn(|| family.kill());
-            // It may not be there yet; what must not happen is that it leaves.
-            std::thread::sleep(Duration::from_millis(50));
-            assert!(!killing.is_finished(), "the kill is lost");
+            let (left, leaves) = mpsc::channel();
+            scope.spawn(move || {
+                family.kill();
+                left.send(()).unwrap();
+            });
+            let lost = leaves.recv_timeout(Duration::from_millis(50));
+            assert!(lost.is_err(), "it left without a kill");
             drop(held);
+            leaves.recv().unwrap();
         });
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let status = waitid(WaitId::Pid(family.leader()), ended).unwrap().unwrap();

@@ -135,17 +135,15 @@ mod tests {
         }
     }
 
-    fn sleeper(command: &mut Command) -> Processes {
-        let child = command.process_group(0).spawn().unwrap();
-        Processes::group(Pid::from_child(&child), std::env::temp_dir(), None)
+    fn running() -> Pid {
+        let child = Command::new("sleep").arg("600").process_group(0).spawn();
+        Pid::from_child(&child.unwrap())
     }
 
     #[test]
     fn a_browser_that_cannot_be_seen_is_looked_for_until_it_is_reaped() {
-        let jail = |pid| Processes::jail(pid, Vec::new(), None);
-        let child = Command::new("sleep").arg("600").spawn().unwrap();
         // Its first process is never found.
-        let processes = jail(Pid::from_child(&child));
+        let processes = Processes::jail(running(), Vec::new(), None);
         let mut guard = guard(&processes, 256 << 20);
         assert_eq!(guard.look(), Verdict::LookAfter(NOT_YET));
         assert_eq!(guard.look(), Verdict::LookAfter(NOT_YET));
@@ -155,7 +153,7 @@ mod tests {
 
     #[test]
     fn one_that_has_ended_is_not_over_before_it_is_reaped() {
-        let processes = sleeper(Command::new("sleep").arg("600"));
+        let processes = Processes::group(running(), std::env::temp_dir(), None);
         let mut guard = guard(&processes, 256 << 20);
         assert!(matches!(guard.look(), Verdict::LookAfter(_)));
         assert!(guard.view.is_some());
