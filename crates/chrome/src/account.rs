@@ -1,5 +1,6 @@
 //! Which user the browser runs as.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Who the browser runs as.
@@ -43,11 +44,19 @@ impl Account {
         Account::parse(&String::from_utf8_lossy(&passwd), name)
     }
 
-    /// Gives the path to this user.
-    pub(crate) fn own(&self, path: &Path) -> std::io::Result<()> {
+    /// Gives an open file to this user. Not by its path, which may have become another's.
+    pub(crate) fn own(&self, file: impl AsFd) -> std::io::Result<()> {
         match *self {
             Account::Own => Ok(()),
-            Account::Other { user, group } => std::os::unix::fs::chown(path, Some(user), Some(group)),
+            Account::Other { user, group } => std::os::unix::fs::fchown(file, Some(user), Some(group)),
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn user(&self) -> u32 {
+        match *self {
+            Account::Own => rustix::process::geteuid().as_raw(),
+            Account::Other { user, .. } => user,
         }
     }
 

@@ -8,14 +8,13 @@ use crate::browser::Browser;
 use crate::error::{LaunchError, LauncherError};
 use crate::flags::{self, FlagOptions, Isolation, Viewport};
 use crate::jail::{self, Ambassador, JailError};
-
 use crate::limits::{ControlGroups, Limits, Machine, NoControlGroups};
 use crate::process::{BrowserExit, become_subreaper};
 use crate::profile::{self, ProfileRoot};
 use crate::running::{Grace, Running, Started, Unready};
 use crate::spawner::{self, SpawnRequest, Spawned, Spawner};
 use crate::trust::{Certutil, TrustError, TrustFile};
-use crate::{cdp::CdpPipe, procfs};
+use crate::{cdp::CdpPipe, descriptors, out_of_memory, procfs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,13 +73,14 @@ pub struct Launcher {
     small_shared_memory: bool,
     spawner: Arc<Spawner>,
     limits: Limits,
-    control: Result<ControlGroups, NoControlGroups>,
+    control: Arc<Result<ControlGroups, NoControlGroups>>,
     shares_between_sessions: bool,
     certutil: Certutil,
 }
 
 impl Launcher {
-    /// Checks the machine, and makes this process a subreaper for good (see [`become_subreaper`]).
+    /// Checks the machine, makes this process a subreaper for good (see [`become_subreaper`]), and lets it have as many open
+    /// files as it may.
     ///
     /// # Errors
     /// The unprivileged user is missing, or the kernel lacks a feature.
@@ -92,6 +92,7 @@ impl Launcher {
                 missing,
             ));
         }
+        descriptors::raise();
         become_subreaper()
             .map_err(|source| LauncherError::Kernel("make this process a subreaper", source))?;
         let walls = match options.isolation {
@@ -110,7 +111,7 @@ impl Launcher {
             limits: options.limits,
             // Before this process moves to a group of its own.
             shares_between_sessions: Machine::own().shares_between_sessions(),
-            control: Machine::own().control_groups(options.limits),
+            control: Arc::new(Machine::own().control_groups(options.limits)),
             certutil: Certutil::find(),
         })
     }
@@ -156,7 +157,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: browser_reads.into_blocking_fd().map_err(spawn_failed)?,
             answers: browser_writes.into_blocking_fd().map_err(spawn_failed)?,
-            control: self.control_group().map_err(spawn_failed)?,
+            control: Arc::clone(&self.control),
             files: Vec::new(),
         };
         let started = match &self.walls {
@@ -184,10 +185,11 @@ impl Launcher {
         let small_shared_memory = self.small_shared_memory;
         let watched = self.watched();
         let job = move || -> Result<Started, LaunchError> {
-            let folder = profiles.create(&options.name, &request.account)?;
+            let folder = profiles.create(&options.name)?;
             for file in trust {
                 folder.put(&file.path, &file.content, &request.account)?;
             }
+            folder.hand_over(&request.account)?;
             let flags = flags::build(&FlagOptions {
                 sandbox,
                 proxy: None,
@@ -256,6 +258,7 @@ impl Launcher {
                 time_zone: builder.time_zone.as_deref(),
                 flags: &flags,
                 limits,
+                out_of_memory_score: out_of_memory::score(),
                 files: &files,
             };
             spawner::spawn_jailed(request, &builder, &jailed, inside)
@@ -314,7 +317,7 @@ impl Launcher {
             account: self.account.clone(),
             commands: reads.into_blocking_fd().map_err(failed)?,
             answers: writes.into_blocking_fd().map_err(failed)?,
-            control: self.control_group().map_err(failed)?,
+            control: Arc::clone(&self.control),
             files: Vec::new(),
         };
         let folder = profile::jailed_folder("check").map_err(std::io::Error::other);

@@ -11,6 +11,7 @@ mod account;
 mod binary;
 mod browser;
 mod cdp;
+mod descriptors;
 mod devtools;
 mod environment;
 mod error;

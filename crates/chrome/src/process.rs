@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_proce
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -76,6 +76,7 @@ impl Processes {
             kind,
             control,
             too_large: AtomicBool::new(false),
+            destroying: AtomicBool::new(false),
             reaped: Mutex::new(None),
         }))
     }
@@ -99,6 +100,8 @@ pub(crate) struct Family {
     control: Option<ControlGroup>,
     /// Whether it was killed for its memory.
     too_large: AtomicBool,
+    /// Whether [`Family::destroy`] has begun, which leaves nothing to do for anybody else.
+    destroying: AtomicBool,
     /// How many processes were waited for, once all are. Until then the leader's number cannot be anybody else's.
     reaped: Mutex<Option<u32>>,
 }
@@ -148,11 +151,11 @@ impl Family {
 
     /// Sends SIGKILL to all. Does nothing while or after [`Family::destroy`] runs.
     pub(crate) fn kill(&self) {
-        let reaped = match self.reaped.try_lock() {
-            Ok(reaped) => reaped,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        if self.is_reaped() {
+            return;
+        }
+        // Whoever else holds it has the numbers in use for an instant.
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if reaped.is_some() {
             return;
         }
@@ -167,6 +170,9 @@ impl Family {
 
     /// Sends SIGTERM to the browser itself, which takes its helpers along.
     pub(crate) fn terminate(&self) {
+        if self.is_reaped() {
+            return;
+        }
         let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if reaped.is_some() {
             return;
@@ -184,6 +190,7 @@ impl Family {
     /// Kills every process and waits until each is gone; answers how many were waited for. Blocks for the time the
     /// kernel needs to take them down (20-30 ms). A second call waits for the first.
     pub(crate) fn destroy(&self) -> u32 {
+        self.destroying.store(true, Ordering::Release);
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         *reaped.get_or_insert_with(|| {
             if let Some(control) = &self.control {
@@ -200,9 +207,9 @@ impl Family {
         })
     }
 
+    /// Whether they are gone, or going and not to be looked at any more.
     pub(crate) fn is_reaped(&self) -> bool {
-        // Held for long only by `destroy`, which is as good as reaped.
-        self.reaped.try_lock().map_or(true, |reaped| reaped.is_some())
+        self.destroying.load(Ordering::Acquire)
     }
 
     /// Living processes that are not below the leader.
@@ -270,5 +277,52 @@ impl ExitEvent {
             }
             ready.clear_ready();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[expect(clippy::zombie_processes, reason = "its family waits for it")]
+    fn running() -> Processes {
+        let child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        Processes::group(Pid::from_child(&child), std::env::temp_dir(), None)
+    }
+
+    #[test]
+    fn a_kill_is_not_lost_to_whoever_looks_at_the_same_time() {
+        let processes = running();
+        let family = processes.family();
+        let held = family.reaped.lock().unwrap();
+        assert!(!family.is_reaped(), "somebody looks, and nobody destroys");
+        std::thread::scope(|scope| {
+            let (left, leaves) = mpsc::channel();
+            scope.spawn(move || {
+                family.kill();
+                left.send(()).unwrap();
+            });
+            let lost = leaves.recv_timeout(Duration::from_millis(50));
+            assert!(lost.is_err(), "it left without a kill");
+            drop(held);
+            leaves.recv().unwrap();
+        });
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(family.leader()), ended).unwrap().unwrap();
+        assert_eq!(status.terminating_signal(), Some(9));
+    }
+
+    #[test]
+    fn nobody_is_killed_who_is_gone() {
+        let processes = running();
+        assert!(processes.family().destroy() >= 1);
+        assert!(processes.family().is_reaped());
+        processes.family().kill();
+        processes.family().terminate();
+        assert_eq!(processes.family().destroy(), 1);
     }
 }

@@ -2,7 +2,11 @@
 
 use crate::abandoned;
 use crate::account::Account;
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
 use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +21,11 @@ const PREFIX: &str = "wharf-";
 /// What Chromium appends to TMPDIR for its unix socket; a longer whole than a socket address holds ends in a crash.
 const SOCKET_BELOW: usize = "/org.chromium.Chromium.XXXXXX/SingletonSocket".len();
 const SOCKET_ADDRESS: usize = 107;
+/// A folder that is no link to one.
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 /// The least of a name that must fit, enough to be unique in practice: the random end of a UUID.
 const NAME_MINIMUM: usize = 12;
 
@@ -78,12 +87,13 @@ impl ProfileRoot {
         })
     }
 
-    pub(crate) fn create(&self, name: &str, account: &Account) -> Result<ProfileFolder, ProfileError> {
+    /// A folder that is ours alone until it is handed over.
+    pub(crate) fn create(&self, name: &str) -> Result<ProfileFolder, ProfileError> {
         let roomy = |directory: &&OwnedDirectory| {
             Space::of(&directory.path).is_some_and(|space| space.available >= MEMORY_NEEDED)
         };
         let root = self.memory.as_ref().filter(roomy).unwrap_or(&self.disk);
-        ProfileFolder::create(&root.path.join(fit_name(&root.path, name)?), account)
+        ProfileFolder::create(&root.path.join(fit_name(&root.path, name)?))
     }
 }
 
@@ -121,41 +131,75 @@ fn fit_name<'a>(root: &Path, name: &'a str) -> Result<&'a str, ProfileError> {
 pub(crate) struct ProfileFolder(PathBuf);
 
 impl ProfileFolder {
-    fn create(path: &Path, account: &Account) -> Result<ProfileFolder, ProfileError> {
+    fn create(path: &Path) -> Result<ProfileFolder, ProfileError> {
         DirBuilder::new()
             .mode(0o700)
             .create(path)
             .map_err(failed("create", path))?;
         // Without symbolic links, as the kernel shows it to those who look for a process by its directory.
-        let folder = ProfileFolder(path.canonicalize().map_err(failed("resolve", path))?);
-        account
-            .own(&folder.0)
-            .map_err(failed("give to the browser's user", &folder.0))?;
-        Ok(folder)
+        Ok(ProfileFolder(
+            path.canonicalize().map_err(failed("resolve", path))?,
+        ))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Puts a file into it, for the browser's user alone.
+    /// Gives it to the browser's user. From then on what lies in it is that user's word: nothing is to be written there,
+    /// and what is read is read by [`ProfileFolder::take`].
+    pub(crate) fn hand_over(&self, account: &Account) -> Result<(), ProfileError> {
+        let given = self.open().and_then(|folder| account.own(&folder));
+        given.map_err(failed("give to the browser's user", &self.0))
+    }
+
+    /// Puts a file into it, for the browser's user alone. To be done before the folder is handed over; follows no link all
+    /// the same, and writes over nothing.
     pub(crate) fn put(&self, below: &Path, content: &[u8], account: &Account) -> Result<(), ProfileError> {
-        let mut folder = self.0.clone();
-        for part in below.parent().into_iter().flatten() {
-            folder.push(part);
-            match DirBuilder::new().mode(0o700).create(&folder) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-                made => made.map_err(failed("create", &folder))?,
+        let put = || -> std::io::Result<()> {
+            let mut folder = self.open()?;
+            for part in below.parent().into_iter().flatten() {
+                let made = mkdirat(&folder, part, Mode::RWXU);
+                let inner = openat(&folder, part, FOLDER, Mode::empty())?;
+                match made {
+                    Ok(()) => account.own(&inner)?,
+                    Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                folder = inner;
             }
-            account
-                .own(&folder)
-                .map_err(failed("give to the browser's user", &folder))?;
+            let name = below.file_name().unwrap_or_default();
+            let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = File::from(openat(&folder, name, new, Mode::RUSR | Mode::WUSR)?);
+            file.write_all(content)?;
+            account.own(&file)
+        };
+        put().map_err(failed("write", &self.0.join(below)))
+    }
+
+    /// What this user has left in a file of it: a plain file of its own, of `most` bytes. Anything else is refused, a link
+    /// to what only we may read above all; nothing that is put there can make us wait.
+    pub(crate) fn take(&self, name: &str, most: u64, account: &Account) -> std::io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(self.open()?, name, flags, Mode::empty())?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.uid() != account.user() {
+            return Err(std::io::Error::other(format!(
+                "{name} is not a file of the browser's user"
+            )));
         }
-        let file = self.0.join(below);
-        std::fs::write(&file, content).map_err(failed("write", &file))?;
-        account
-            .own(&file)
-            .map_err(failed("give to the browser's user", &file))
+        let mut content = Vec::new();
+        file.take(most + 1).read_to_end(&mut content)?;
+        match u64::try_from(content.len()).is_ok_and(|length| length <= most) {
+            true => Ok(content),
+            false => Err(std::io::Error::other(format!(
+                "{name} is larger than {most} bytes"
+            ))),
+        }
+    }
+
+    fn open(&self) -> std::io::Result<OwnedFd> {
+        Ok(openat(CWD, &self.0, FOLDER, Mode::empty())?)
     }
 
     /// Removes the folder now. Blocks; follows no symbolic link that a page may have had made.

@@ -4,9 +4,12 @@
 //! blocking pool end after some idle seconds, so browsers are forked on one thread that lives as long as they do.
 
 use crate::account::Account;
+use crate::descriptors;
 use crate::environment::environment;
 use crate::jail;
 use crate::limits::cgroup::ControlGroup;
+use crate::limits::{ControlGroups, NoControlGroups};
+use crate::out_of_memory;
 use crate::process::Processes;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
@@ -15,7 +18,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStderr, Command, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -57,8 +60,8 @@ pub(crate) struct SpawnRequest {
     /// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
     pub(crate) commands: OwnedFd,
     pub(crate) answers: OwnedFd,
-    /// Where it is from its first moment on.
-    pub(crate) control: Option<ControlGroup>,
+    /// It is in one of these from its first moment on, where there are any.
+    pub(crate) control: Arc<Result<ControlGroups, NoControlGroups>>,
     /// From descriptor [`jail::FIRST_FILE`] on: what is copied into a jail.
     pub(crate) files: Vec<OwnedFd>,
 }
@@ -112,7 +115,9 @@ fn execute(
         // Setting the user as root also drops the supplementary groups.
         command.gid(group).uid(user);
     }
-    let door = request.control.as_ref().map(ControlGroup::door).transpose()?;
+    let groups = request.control.as_ref().as_ref().ok();
+    let control = groups.map(ControlGroups::create).transpose()?;
+    let door = control.as_ref().map(ControlGroup::door).transpose()?;
     #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
     // SAFETY: a write to a descriptor is a system call only. It comes before the mappings, which may use its number.
     unsafe {
@@ -132,15 +137,16 @@ fn execute(
     mappings.extend(files.map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd }));
     command.fd_mappings(mappings).map_err(std::io::Error::other)?;
     let parent = rustix::process::getpid();
+    let descriptors = descriptors::before();
     #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
     // SAFETY: `restrain` makes system calls only; it neither allocates nor takes a lock.
     unsafe {
-        command.pre_exec(move || restrain(parent));
+        command.pre_exec(move || restrain(parent, descriptors));
     }
     let mut child = command.spawn()?;
     // Spawning answers after exec, so `restrain` has run and the child leads its session.
-    crate::out_of_memory::come_first(&child.id().to_string());
-    let processes = adopt(Pid::from_child(&child), request.control);
+    out_of_memory::come_first(&child.id().to_string(), out_of_memory::score());
+    let processes = adopt(Pid::from_child(&child), control);
     let stderr = child
         .stderr
         .take()
@@ -155,7 +161,7 @@ fn enter(door: &File) -> std::io::Result<()> {
 }
 
 /// Runs in the child after the change of user, which would clear the parent death signal.
-fn restrain(parent: Pid) -> std::io::Result<()> {
+fn restrain(parent: Pid, descriptors: Rlimit) -> std::io::Result<()> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
@@ -163,6 +169,7 @@ fn restrain(parent: Pid) -> std::io::Result<()> {
         return Err(rustix::io::Errno::SRCH.into());
     }
     rustix::thread::set_no_new_privs(true)?;
+    setrlimit(Resource::Nofile, descriptors)?;
     // A core dump would hold page contents.
     setrlimit(
         Resource::Core,

@@ -20,6 +20,8 @@ const CERTUTIL: &str = "certutil";
 pub(crate) const FOLDER: &str = ".pki/nssdb";
 /// What it finds there.
 const FILES: [&str; 3] = ["cert9.db", "key4.db", "pkcs11.txt"];
+/// Fifty certificates make some 150 KB.
+const FILE_SIZE: u64 = 4 << 20;
 /// Fifty certificates take it a tenth of a second.
 const LIMIT: Duration = Duration::from_secs(10);
 const END: &str = "-----END CERTIFICATE-----";
@@ -80,13 +82,14 @@ impl Certutil {
         let certutil = self.path()?.to_owned();
         let (name, user) = (format!("{name}-trust"), account.clone());
         let folder = blocking(move || -> Result<ProfileFolder, crate::LaunchError> {
-            let folder = profiles.create(&name, &user)?;
+            let folder = profiles.create(&name)?;
             write(&folder, &pems).map_err(|source| TrustError::Io("write certificates down", source))?;
+            folder.hand_over(&user)?;
             Ok(folder)
         })
         .await??;
-        run(&certutil, folder.path(), account, within.min(LIMIT)).await?;
-        let files = blocking(move || read(&folder)).await?;
+        run(&certutil, folder.path(), &account, within.min(LIMIT)).await?;
+        let files = blocking(move || read(&folder, &account)).await?;
         Ok(files.map_err(|source| TrustError::Io("read a database of certificates", source))?)
     }
 }
@@ -121,7 +124,7 @@ fn blocks(pem: &str) -> impl Iterator<Item = &str> {
         .filter(|block| block.ends_with(END))
 }
 
-async fn run(certutil: &Path, folder: &Path, account: Account, within: Duration) -> Result<(), TrustError> {
+async fn run(certutil: &Path, folder: &Path, account: &Account, within: Duration) -> Result<(), TrustError> {
     let mut command = Command::new(certutil);
     command
         .args(["-B", "-i", "commands", "-d", "sql:."])
@@ -131,7 +134,7 @@ async fn run(certutil: &Path, folder: &Path, account: Account, within: Duration)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if let Account::Other { user, group } = account {
+    if let Account::Other { user, group } = *account {
         command.gid(group).uid(user);
     }
     let started = command
@@ -152,11 +155,12 @@ async fn run(certutil: &Path, folder: &Path, account: Account, within: Duration)
     }
 }
 
-fn read(folder: &ProfileFolder) -> std::io::Result<Vec<TrustFile>> {
+/// What lies there may be a tenant's making: the tool has read its certificates.
+fn read(folder: &ProfileFolder, account: &Account) -> std::io::Result<Vec<TrustFile>> {
     let file = |name: &str| {
         Ok(TrustFile {
             path: Path::new(FOLDER).join(name),
-            content: std::fs::read(folder.path().join(name))?,
+            content: folder.take(name, FILE_SIZE, account)?,
         })
     };
     FILES.into_iter().map(file).collect()

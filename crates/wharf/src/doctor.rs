@@ -28,6 +28,9 @@ impl Doctor {
                 println!("{verdict}  {:<13} {}", wall.name, wall.seen);
             }
             println!("ok  limits        {held}");
+            for missing in held.missing() {
+                println!("NO                {missing}");
+            }
             if let Some(reason) = held.why_watched() {
                 println!("--                the kernel does not hold them: {reason}");
             }

@@ -14,6 +14,7 @@ const USUAL_MEMORY: u64 = 2 << 30;
 /// On a small machine, one session may have this part of its memory: one in this many.
 const SHARE_OF_MACHINE: u64 = 2;
 const MOST_CORES: usize = 4;
+const OWN_GROUP: &str = "give this service a control group of its own (systemd: Delegate=yes)";
 
 /// Limits of each session.
 #[derive(Debug, Clone, Copy, Args)]
@@ -125,6 +126,40 @@ impl fmt::Display for Held {
 }
 
 impl Held {
+    /// What was asked for and nobody holds here, each with what to allow.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let Limits {
+            memory,
+            cpu,
+            processes,
+        } = self.limits;
+        let mut missing = Vec::new();
+        if let (Some(memory), Holder::Nobody) = (memory, self.enforcement.memory) {
+            missing.push(format!(
+                "nobody holds sessions to their memory of {memory}: {OWN_GROUP}"
+            ));
+        }
+        if let (Some(cpu), Holder::Nobody) = (cpu, self.enforcement.cpu) {
+            let allow = match self.enforcement.without_groups {
+                // What there is has no controller for it.
+                None => {
+                    "allow this service's control group the controller \"cpu\" (systemd: Delegate=cpu memory pids)"
+                }
+                Some(_) => OWN_GROUP,
+            };
+            missing.push(format!(
+                "nobody holds sessions to {cpu} cores: {allow}, or run outside of groups with a controller of the CPU and \
+                 with the sysctl kernel.sched_autogroup_enabled=1"
+            ));
+        }
+        if !self.jailed {
+            missing.push(format!(
+                "nobody holds sessions to {processes} processes: use --isolation jail"
+            ));
+        }
+        missing
+    }
+
     /// Why the kernel does not hold them, if it does not.
     pub(crate) fn why_watched(&self) -> Option<String> {
         let reason = self.enforcement.without_groups.as_ref();
@@ -157,6 +192,53 @@ mod tests {
         for text in ["0", "", "0.05", ".5", "1.", "1,5", "inf", "-1", "50%", "1.005"] {
             assert!(cpu(text).unwrap_err().contains("0.1 at least"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_nobody_holds_is_named_with_what_to_allow() {
+        let limits = Limits {
+            memory: MemoryLimit::of_bytes(1 << 30).ok(),
+            cpu: CpuLimit::of_percent(150).ok(),
+            processes: ProcessLimit::default(),
+        };
+        let missing = |limits, memory, cpu, without_groups, jailed| {
+            let enforcement = Enforcement {
+                memory,
+                cpu,
+                without_groups,
+            };
+            let held = Held {
+                limits,
+                enforcement,
+                jailed,
+            };
+            held.missing()
+        };
+        let why = Some(NoControlGroups::NotMounted);
+        let held = missing(limits, Holder::Watching, Holder::Watching, why.clone(), true);
+        assert!(held.is_empty(), "{held:?}");
+        let unasked = Limits {
+            memory: None,
+            cpu: None,
+            ..limits
+        };
+        let unasked = missing(unasked, Holder::Nobody, Holder::Nobody, why.clone(), true);
+        assert!(unasked.is_empty(), "{unasked:?}");
+
+        let cpu = missing(limits, Holder::Watching, Holder::Nobody, why.clone(), true);
+        assert_eq!(cpu.len(), 1, "{cpu:?}");
+        assert!(
+            cpu[0].contains("1.50 cores") && cpu[0].contains("Delegate=yes"),
+            "{cpu:?}"
+        );
+        let cpu = missing(limits, Holder::ControlGroup, Holder::Nobody, None, true);
+        assert!(cpu[0].contains("Delegate=cpu memory pids"), "{cpu:?}");
+        let all = missing(limits, Holder::Nobody, Holder::Nobody, why, false);
+        assert_eq!(all.len(), 3, "{all:?}");
+        assert!(
+            all[0].contains("1024 MiB") && all[2].contains("--isolation jail"),
+            "{all:?}"
+        );
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub(crate) struct Jailed<'a> {
     pub(crate) flags: &'a [String],
     /// What it may use.
     pub(crate) limits: Limits,
+    /// From [`crate::out_of_memory::score`].
+    pub(crate) out_of_memory_score: i32,
     /// What it finds in its folder, below that; their contents come on descriptors from [`FIRST_FILE`] on.
     pub(crate) files: &'a [PathBuf],
 }
@@ -85,7 +87,8 @@ pub(crate) fn command_line(jailed: &Jailed<'_>) -> Vec<OsString> {
     }
     file_system(&mut line, jailed);
     let processes = jailed.limits.processes.number().to_string();
-    line.add(["--", "/proc/self/fd/1", INIT, &processes]);
+    let score = jailed.out_of_memory_score.to_string();
+    line.add(["--", "/proc/self/fd/1", INIT, &score, &processes]);
     line.0.push(jailed.binary.into());
     line.0.extend(jailed.flags.iter().map(OsString::from));
     line.0
@@ -160,6 +163,7 @@ mod tests {
                 memory: MemoryLimit::of_bytes(600 << 20).ok(),
                 ..Limits::default()
             },
+            out_of_memory_score: 200,
             files: &[PathBuf::from(".pki/nssdb/cert9.db")],
         };
         let words = command_line(&jailed).into_iter();
@@ -225,6 +229,7 @@ mod tests {
             [
                 "/proc/self/fd/1",
                 "jail-init",
+                "200",
                 "2048",
                 "/usr/lib/chromium/chromium",
                 "--headless=new"

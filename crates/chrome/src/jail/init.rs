@@ -13,13 +13,16 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode, Stdio};
+use std::str::FromStr;
 
 /// What a shell answers for a command that it cannot start.
 const CANNOT_START: u8 = 127;
 /// Added to the number of the signal that ended the browser, as shells do.
 pub(super) const SIGNALED: i32 = 128;
-/// Runs `arguments`, the number of processes and threads that it may have, the browser and its flags, as the first process of a jail. Ends when the browser does, and with its
-/// exit code, or 128 and the number of its signal.
+
+/// Runs `arguments` as the first process of a jail: the jail's score when the machine is out of memory, the number of
+/// processes and threads that it may have, the browser and its flags. Ends when the browser does, and with its exit code,
+/// or 128 and the number of its signal.
 pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
@@ -37,8 +40,9 @@ pub(super) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
+    let mut arguments = arguments.into_iter();
     // While our own /proc is ours to write to.
-    crate::out_of_memory::come_first("self");
+    crate::out_of_memory::come_first("self", number(arguments.next())?);
     // Whoever takes over the browser has our user, but is not to look into us.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = std::io::stdin();
@@ -65,10 +69,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCod
     }
 }
 
-fn start(arguments: impl IntoIterator<Item = OsString>) -> std::io::Result<Pid> {
-    let mut arguments = arguments.into_iter();
-    let processes = arguments.next().and_then(|number| number.to_str()?.parse().ok());
-    let processes: u64 = processes.ok_or(std::io::ErrorKind::InvalidInput)?;
+fn number<Number: FromStr>(argument: Option<OsString>) -> std::io::Result<Number> {
+    let number = argument.and_then(|number| number.to_str()?.parse().ok());
+    number.ok_or_else(|| std::io::ErrorKind::InvalidInput.into())
+}
+
+fn start(mut arguments: impl Iterator<Item = OsString>) -> std::io::Result<Pid> {
+    let processes = number(arguments.next())?;
     // Counted within the jail's user namespace, so what goes on forking hurts itself only.
     let limit = Rlimit {
         current: Some(processes),

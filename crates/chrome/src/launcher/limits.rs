@@ -1,8 +1,7 @@
 //! What each browser may use, and who holds it to that.
 
 use super::Launcher;
-use crate::limits::cgroup::ControlGroup;
-use crate::limits::{ControlGroups, Enforcement, Holder, Limits};
+use crate::limits::{Enforcement, Holder, Limits};
 
 impl Launcher {
     /// What each browser may use.
@@ -19,7 +18,7 @@ impl Launcher {
                 self.by_priority()
             }
         };
-        match &self.control {
+        match &*self.control {
             Ok(groups) => Enforcement {
                 memory: Holder::ControlGroup,
                 cpu: by_kernel(groups.limit_cpu()),
@@ -40,13 +39,9 @@ impl Launcher {
         }
     }
 
-    pub(super) fn control_group(&self) -> std::io::Result<Option<ControlGroup>> {
-        self.control.as_ref().ok().map(ControlGroups::create).transpose()
-    }
-
     /// What the kernel does not hold browsers to.
     pub(super) fn watched(&self) -> Limits {
-        match &self.control {
+        match &*self.control {
             Err(_) => self.limits,
             Ok(control) => Limits {
                 memory: None,

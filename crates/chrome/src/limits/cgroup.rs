@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// In which the processor time of a limit is counted, in microseconds: the kernel's default.
 const CPU_PERIOD: u64 = 100_000;
+const KILL: &str = "cgroup.kill";
 /// A group can be removed when the last process in it has ended, of which the kernel tells.
 const REMOVE_TRIES: u32 = 5;
 const REMOVE_AGAIN: Timespec = Timespec {
@@ -19,6 +20,7 @@ const REMOVE_AGAIN: Timespec = Timespec {
 #[derive(Debug)]
 pub(crate) struct ControlGroup {
     folder: PathBuf,
+    has_memory_limit: bool,
 }
 
 impl ControlGroup {
@@ -29,7 +31,10 @@ impl ControlGroup {
     pub(super) fn create(folder: PathBuf, limits: &Limits) -> Result<ControlGroup> {
         fs::create_dir(&folder)?;
         // From here on it goes when it is dropped.
-        let group = ControlGroup { folder };
+        let group = ControlGroup {
+            folder,
+            has_memory_limit: limits.memory.is_some(),
+        };
         for (file, value) in settings(limits) {
             let set = group.write(file, &value);
             set.or_else(|error| match error.kind() {
@@ -42,9 +47,11 @@ impl ControlGroup {
     }
 
     /// One that is there already.
-    #[cfg(test)]
     pub(super) fn at(folder: PathBuf) -> ControlGroup {
-        ControlGroup { folder }
+        ControlGroup {
+            folder,
+            has_memory_limit: false,
+        }
     }
 
     /// Whoever writes `0` to this file is in the group from then on, with all that it starts.
@@ -57,22 +64,29 @@ impl ControlGroup {
             .open(self.folder.join("cgroup.procs"))
     }
 
-    /// Whether the kernel has ended it for want of memory.
+    /// Whether the kernel has ended it for passing its own limit. What the kernel ends because the whole machine has no
+    /// memory left is counted as a kill too, but not as a limit that was reached.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
+        if !self.has_memory_limit {
+            return false;
+        }
         let events = fs::read_to_string(self.folder.join("memory.events")).unwrap_or_default();
-        events.lines().any(|line| {
-            let (name, count) = line.split_once(' ').unwrap_or_default();
-            matches!(name, "oom_kill" | "oom_group_kill")
-                && count.trim().parse().is_ok_and(|count: u64| count > 0)
-        })
+        let happened = |wanted: &[&str]| {
+            events.lines().any(|line| {
+                let (name, count) = line.split_once(' ').unwrap_or_default();
+                wanted.contains(&name) && count.trim().parse().is_ok_and(|count: u64| count > 0)
+            })
+        };
+        happened(&["oom"]) && happened(&["oom_kill", "oom_group_kill"])
     }
 
     /// Kills everything in it, whatever it does, at once.
     pub(crate) fn kill(&self) {
-        match self.write("cgroup.kill", "1") {
+        match self.write(KILL, "1") {
             Ok(()) => {}
-            // A kernel before 5.14; there the processes are ended one by one.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // A kernel before 5.14, which says "not found" or, since we would make the file, "not permitted"; there the
+            // processes are ended one by one.
+            Err(_) if !self.folder.join(KILL).exists() => {}
             Err(error) => {
                 tracing::error!(group = %self.folder.display(), %error, "cannot kill a control group");
             }
@@ -141,7 +155,7 @@ fn settings(limits: &Limits) -> Vec<(&'static str, String)> {
     settings
 }
 
-/// Without swap there is nothing to limit; without the CPU controller the priority has to do.
+/// Without swap there is nothing to limit.
 fn is_optional(file: &str) -> bool {
-    matches!(file, "memory.swap.max" | "cpu.max")
+    file == "memory.swap.max"
 }

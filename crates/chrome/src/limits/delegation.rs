@@ -17,7 +17,9 @@ const OWN: &str = "wharf";
 /// What browsers' groups are called.
 const BROWSER: &str = "browser-";
 const NEEDED: [&str; 2] = ["memory", "pids"];
-const WANTED: [&str; 3] = ["memory", "pids", "cpu"];
+/// Not everywhere, and refused where a process has a real-time priority; the priority of sessions has to do there.
+const CPU: &str = "cpu";
+const SUBTREE_CONTROL: &str = "cgroup.subtree_control";
 /// What is being forked while we move is found by the next look.
 const LOOKS: u32 = 3;
 
@@ -58,6 +60,7 @@ pub(crate) struct Machine {
 pub(crate) struct ControlGroups {
     base: PathBuf,
     limits: Limits,
+    limit_cpu: bool,
     number: AtomicU64,
 }
 
@@ -88,10 +91,16 @@ impl Machine {
         let base = base_of(&own);
         has_controllers(&base)?;
         self.settle(&base, own != base)?;
-        remove_abandoned(&base);
+        self.remove_abandoned(&base);
+        let limit_cpu = has_cpu(&base);
         Ok(ControlGroups {
+            // What the kernel does not hold is not asked of it.
+            limits: Limits {
+                cpu: limits.cpu.filter(|_| limit_cpu),
+                ..limits
+            },
             base,
-            limits,
+            limit_cpu,
             number: AtomicU64::new(1),
         })
     }
@@ -105,12 +114,23 @@ impl Machine {
             let controllers = fields.next().unwrap_or_default();
             controllers.split(',').any(|name| name == "cpu") && fields.next() != Some("/")
         };
-        let controlled = self.own_group().is_some_and(|own| own.join("cpu.max").exists());
+        // The nearest group with a controller counts, which may be far above.
+        let controlled = self.position().is_some_and(|(mount, below)| {
+            below
+                .ancestors()
+                .any(|group| mount.join(group).join("cpu.max").exists())
+        });
         enabled.is_some_and(|text| text.trim() == "1") && !controlled && !groups.lines().any(in_one)
     }
 
     /// The folder of the group that we are in.
     pub(super) fn own_group(&self) -> Option<PathBuf> {
+        let (mount, below) = self.position()?;
+        Some(mount.join(below))
+    }
+
+    /// Where the hierarchy is mounted, and where we are below that.
+    fn position(&self) -> Option<(PathBuf, PathBuf)> {
         let groups = self.read("proc/self/cgroup")?;
         let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
         let mounts = self.read("proc/self/mountinfo")?;
@@ -120,7 +140,8 @@ impl Machine {
         let climbs = below
             .components()
             .any(|part| part == std::path::Component::ParentDir);
-        (!climbs).then(|| self.root.join(mounted.trim_start_matches('/')).join(below))
+        let mount = self.root.join(mounted.trim_start_matches('/'));
+        (!climbs).then(|| (mount, below.to_owned()))
     }
 
     /// Moves our processes one down, and allows limits for groups beside them.
@@ -144,12 +165,32 @@ impl Machine {
                 }
             }
         }
+        enable(base, &NEEDED).map_err(failed)?;
         let offered = words(&base.join("cgroup.controllers"));
-        let wanted = WANTED
-            .iter()
-            .filter(|name| offered.iter().any(|word| word == *name));
-        let wanted: Vec<String> = wanted.map(|name| format!("+{name}")).collect();
-        cgroup::write(&base.join("cgroup.subtree_control"), &wanted.join(" ")).map_err(failed)
+        if offered.iter().any(|word| word == CPU)
+            && let Err(error) = enable(base, &[CPU])
+        {
+            tracing::info!(group = %base.display(), %error, "the kernel does not limit browsers' share of the cores");
+        }
+        Ok(())
+    }
+
+    /// Ends what a killed predecessor left.
+    fn remove_abandoned(&self, base: &Path) {
+        for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+            let owner = entry.file_name().to_str().and_then(owner);
+            let abandoned = owner.is_some_and(|owner| !self.root.join(format!("proc/{owner}")).exists());
+            let processes = words(&entry.path().join("cgroup.procs"));
+            // Processes that we cannot name are in another pid namespace, and so is their worker, which may live.
+            if !abandoned || processes.iter().any(|process| process == "0") {
+                continue;
+            }
+            let group = ControlGroup::at(entry.path());
+            if !processes.is_empty() {
+                group.kill();
+            }
+            group.remove();
+        }
     }
 
     fn family(&self) -> Vec<Pid> {
@@ -180,17 +221,20 @@ impl ControlGroups {
     /// # Errors
     /// The kernel refused.
     pub(crate) fn create(&self) -> std::io::Result<ControlGroup> {
-        // Two workers may share the ground, and a process may have our number after us.
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{BROWSER}{}-{number}", std::process::id());
-        ControlGroup::create(self.base.join(name), &self.limits)
+        loop {
+            // Two workers may share the ground, and a process may have our number after us.
+            let number = self.number.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{BROWSER}{}-{number}", std::process::id());
+            match ControlGroup::create(self.base.join(name), &self.limits) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                created => return created,
+            }
+        }
     }
 
     /// Whether the kernel holds browsers to their share of the cores too.
     pub(crate) fn limit_cpu(&self) -> bool {
-        words(&self.base.join("cgroup.controllers"))
-            .iter()
-            .any(|word| word == "cpu")
+        self.limit_cpu
     }
 }
 
@@ -198,7 +242,7 @@ impl ControlGroups {
 fn base_of(own: &Path) -> PathBuf {
     let above = own.parent().filter(|_| own.ends_with(OWN));
     let enabled = |base: &&Path| {
-        let enabled = words(&base.join("cgroup.subtree_control"));
+        let enabled = words(&base.join(SUBTREE_CONTROL));
         NEEDED.iter().all(|name| enabled.iter().any(|word| word == name))
     };
     above.filter(enabled).unwrap_or(own).to_owned()
@@ -215,13 +259,29 @@ fn has_controllers(base: &Path) -> Result<(), NoControlGroups> {
     }
 }
 
-/// What a killed predecessor left. The kernel keeps those in which somebody lives.
-fn remove_abandoned(base: &Path) {
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(BROWSER) {
-            let _ = fs::remove_dir(entry.path());
-        }
+/// Allows limits of these kinds for the groups below.
+fn enable(base: &Path, controllers: &[&str]) -> std::io::Result<()> {
+    let enabled = words(&base.join(SUBTREE_CONTROL));
+    let missing = controllers
+        .iter()
+        .filter(|name| !enabled.iter().any(|word| word == *name));
+    let missing: Vec<String> = missing.map(|name| format!("+{name}")).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => cgroup::write(&base.join(SUBTREE_CONTROL), &missing.join(" ")),
     }
+}
+
+/// As the kernel says it, which may have taken our word and done nothing.
+fn has_cpu(base: &Path) -> bool {
+    words(&base.join(SUBTREE_CONTROL)).iter().any(|word| word == CPU)
+}
+
+/// Whose group this is, by its name.
+fn owner(name: &str) -> Option<u32> {
+    let (owner, number) = name.strip_prefix(BROWSER)?.split_once('-')?;
+    number.parse::<u64>().ok()?;
+    owner.parse().ok()
 }
 
 /// What part of the hierarchy a line of mountinfo shows, and where.

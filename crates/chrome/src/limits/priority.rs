@@ -55,10 +55,9 @@ impl Priority {
                 );
             }
             // Again and again while it is low: it may have started a session of processes since.
-            if low || self.low {
-                view.set_nice(if low { LOW } else { USUAL });
-            }
-            self.low = low;
+            let done = (!low && !self.low) || view.set_nice(if low { LOW } else { USUAL });
+            // A pardon that the kernel refused is asked for again.
+            self.low = low || !done;
         }
         self.last = Some((now, ticks));
     }

@@ -44,6 +44,12 @@ impl Tree {
         fs::write(path, text).unwrap();
     }
 
+    /// What the kernel answers once it was asked for these.
+    fn enable(&self, controllers: &str) {
+        let file = format!("sys/fs/cgroup/{SERVICE}/cgroup.subtree_control");
+        self.write(&file, controllers);
+    }
+
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.base().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
@@ -87,10 +93,10 @@ fn browsers(tree: &Tree) -> Vec<PathBuf> {
 #[test]
 fn a_delegated_group_gets_a_leaf_for_us_and_limits_for_each_browser() {
     let tree = Tree::service("cpuset cpu io memory pids\n");
+    tree.enable("cpu memory pids");
     let groups = tree.prepare(limits()).unwrap();
     let own = rustix::process::getpid().to_string();
     assert_eq!(tree.read("wharf/cgroup.procs"), own);
-    assert_eq!(tree.read("cgroup.subtree_control"), "+memory +pids +cpu");
     assert!(groups.limit_cpu());
 
     let group = groups.create().unwrap();
@@ -135,21 +141,41 @@ fn want_of_memory_is_told_from_other_ends() {
             "low 0\nhigh 0\nmax 12\noom 1\noom_kill 3\noom_group_kill 1\n",
             true,
         ),
-        ("oom_kill x\noom_group_kill\n", false),
+        // The whole machine had none left.
+        (
+            "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\noom_group_kill 1\n",
+            false,
+        ),
+        ("oom 1\noom_kill x\noom_group_kill\n", false),
     ] {
         fs::write(folder.join("memory.events"), events).unwrap();
         assert_eq!(group.ran_out_of_memory(), dead, "{events:?}");
+        let unlimited = std::mem::ManuallyDrop::new(ControlGroup::at(folder.clone()));
+        assert!(!unlimited.ran_out_of_memory(), "it has no limit");
     }
     remove_files(folder);
     group.remove();
 }
 
+/// The tree keeps what was written last.
 #[test]
-fn without_a_cpu_controller_the_other_limits_hold() {
-    let tree = Tree::service("memory pids");
-    let groups = tree.prepare(limits()).unwrap();
+fn controllers_that_are_needed_do_not_fall_with_the_one_that_is_wanted() {
+    let tree = Tree::service("io memory pids");
+    assert!(!tree.prepare(limits()).unwrap().limit_cpu());
     assert_eq!(tree.read("cgroup.subtree_control"), "+memory +pids");
+
+    let tree = Tree::service("cpuset cpu io memory pids");
+    tree.enable("memory pids");
+    let groups = tree.prepare(limits()).unwrap();
+    assert_eq!(tree.read("cgroup.subtree_control"), "+cpu");
+    // The kernel has not done it.
     assert!(!groups.limit_cpu());
+    let group = groups.create().unwrap();
+    let folder = &browsers(&tree)[0];
+    assert!(folder.join("memory.max").exists());
+    assert!(!folder.join("cpu.max").exists());
+    remove_files(folder);
+    group.remove();
 }
 
 #[test]
@@ -181,13 +207,48 @@ fn a_container_sees_its_own_part_of_the_hierarchy() {
 #[test]
 fn what_a_killed_worker_left_goes() {
     let tree = Tree::service("memory pids");
+    let procs = |group: &str, processes: &str| {
+        tree.write(
+            &format!("sys/fs/cgroup/{SERVICE}/{group}/cgroup.procs"),
+            processes,
+        );
+    };
     fs::create_dir(tree.base().join("browser-1-7")).unwrap();
-    // Somebody lives there.
-    tree.write(&format!("sys/fs/cgroup/{SERVICE}/browser-2-7/cgroup.procs"), "77");
-    fs::create_dir(tree.base().join("somebody-elses")).unwrap();
+    procs("browser-2-7", "77\n");
+    // Its worker lives.
+    tree.write("proc/3/stat", "");
+    procs("browser-3-7", "78\n");
+    // Its worker may live where we cannot look.
+    procs("browser-4-7", "0\n0\n");
+    for other in ["somebody-elses", "browser-", "browser-5", "browser-x-1"] {
+        fs::create_dir(tree.base().join(other)).unwrap();
+    }
     tree.prepare(limits()).unwrap();
-    assert_eq!(browsers(&tree), [tree.base().join("browser-2-7")]);
-    assert!(tree.base().join("somebody-elses").exists());
+    assert!(!tree.base().join("browser-1-7").exists());
+    // The tree keeps its files, and so the folder.
+    assert_eq!(tree.read("browser-2-7/cgroup.kill"), "1");
+    for living in ["browser-3-7", "browser-4-7"] {
+        assert!(!tree.base().join(living).join("cgroup.kill").exists(), "{living}");
+    }
+    for other in ["somebody-elses", "browser-", "browser-5", "browser-x-1"] {
+        assert!(tree.base().join(other).exists(), "{other}");
+    }
+}
+
+#[test]
+fn a_group_of_our_own_number_is_left_to_whom_it_was() {
+    let tree = Tree::service("memory pids");
+    let groups = tree.prepare(limits()).unwrap();
+    let taken = tree.base().join(format!("browser-{}-1", std::process::id()));
+    fs::create_dir(&taken).unwrap();
+    let group = groups.create().unwrap();
+    assert_eq!(browsers(&tree).len(), 2);
+    assert_eq!(fs::read_dir(&taken).unwrap().count(), 0);
+    for folder in browsers(&tree) {
+        remove_files(&folder);
+        fs::remove_dir(folder).unwrap();
+    }
+    drop(group);
 }
 
 #[test]
@@ -228,8 +289,14 @@ fn a_cpu_controller_above_us_is_seen() {
     tree.write("proc/self/cgroup", "3:cpu,cpuacct:/docker/1\n");
     assert!(!shares());
     tree.write("proc/self/cgroup", &format!("0::/{SERVICE}\n"));
-    tree.write(&format!("sys/fs/cgroup/{SERVICE}/cpu.max"), "max 100000");
-    assert!(!shares());
+    assert!(shares());
+    let slice = tree.base().parent().unwrap().join("cpu.max");
+    for file in [tree.base().join("cpu.max"), slice] {
+        fs::write(&file, "max 100000").unwrap();
+        assert!(!shares(), "{file:?}");
+        fs::remove_file(file).unwrap();
+    }
+    assert!(shares());
 }
 
 /// What the kernel itself does with a group, where this machine lets us make one; its controllers may be missing.

@@ -9,8 +9,9 @@ use crate::procfs;
 use crate::sampler::Sampler;
 use rustix::fs::{CWD, Dir, Mode, OFlags, fstatfs, openat};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use std::fs::File;
-use std::io::Read;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -58,18 +59,22 @@ impl JailView {
 
     fn read(&self, process: u32, file: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.open(process, file, OFlags::RDONLY)?
+        self.open(process, file, OFlags::RDONLY)
+            .ok()?
             .read_to_end(&mut bytes)
             .ok()?;
         Some(bytes)
     }
 
-    fn open(&self, process: u32, file: &str, flags: OFlags) -> Option<File> {
+    fn open(&self, process: u32, file: &str, flags: OFlags) -> std::io::Result<File> {
         let path = format!("proc/{process}/{file}");
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Some(File::from(
-            openat(&self.root, path.as_str(), flags, Mode::empty()).ok()?,
-        ))
+        Ok(File::from(openat(
+            &self.root,
+            path.as_str(),
+            flags,
+            Mode::empty(),
+        )?))
     }
 
     /// Bytes in the file systems in memory.
@@ -88,46 +93,31 @@ impl View {
     /// Bytes that the browser has to itself, a little too high where processes share pages of a common past. `None` when it
     /// is gone.
     pub(super) fn memory(&self) -> Option<u64> {
-        let pages: u64 = match self {
-            View::Jail(jail) => {
-                let ids = jail.process_ids()?.into_iter();
-                let statm = ids.filter_map(|id| procfs::parse_statm(&jail.read(id, "statm")?));
-                statm.map(private).sum()
-            }
-            View::Tree(sampler) => {
-                let ids = sampler.pids()?;
-                ids.into_iter().filter_map(procfs::statm).map(private).sum()
-            }
-        };
-        Some(pages.saturating_mul(page_size()).saturating_add(self.in_files()))
+        let swaps = has_swap();
+        let processes = self.sum(|read| cheap_size(read, swaps))?;
+        Some(processes.saturating_add(self.in_files()))
     }
 
     /// The same, exactly; the kernel walks every page for it.
     pub(super) fn exact_memory(&self) -> Option<u64> {
-        let anonymous = |text: Option<Vec<u8>>, statm: Option<procfs::Statm>| {
-            let exact = text.and_then(|text| procfs::parse_kibibytes(&text, "Pss_Anon:"));
-            // Where the kernel does not let us look, or does not tell.
-            exact.or_else(|| Some(private(statm?).saturating_mul(page_size())))
-        };
-        let processes: u64 = match self {
+        let swaps = has_swap();
+        let processes = self.sum(|read| exact_size(read, swaps))?;
+        Some(processes.saturating_add(self.in_files()))
+    }
+
+    /// Over all processes, of which `of` reads files of /proc. One that has ended does not count.
+    fn sum(&self, of: impl Fn(&Read<'_>) -> Option<u64>) -> Option<u64> {
+        match self {
             View::Jail(jail) => {
                 let ids = jail.process_ids()?.into_iter();
-                let sizes = ids.filter_map(|id| {
-                    let statm = procfs::parse_statm(&jail.read(id, "statm")?);
-                    anonymous(jail.read(id, "smaps_rollup"), statm)
-                });
-                sizes.sum()
+                Some(ids.filter_map(|id| of(&|file| jail.read(id, file))).sum())
             }
             View::Tree(sampler) => {
                 let ids = sampler.pids()?.into_iter();
-                let sizes = ids.filter_map(|id| {
-                    let rollup = std::fs::read(format!("/proc/{id}/smaps_rollup")).ok();
-                    anonymous(rollup, procfs::statm(id))
-                });
-                sizes.sum()
+                let read = |id: Pid, file: &str| std::fs::read(format!("/proc/{id}/{file}")).ok();
+                Some(ids.filter_map(|id| of(&|file| read(id, file))).sum())
             }
-        };
-        Some(processes.saturating_add(self.in_files()))
+        }
     }
 
     /// Processor time so far, in clock ticks.
@@ -142,23 +132,21 @@ impl View {
         }
     }
 
-    /// Gives every session of processes in it this nice value.
-    pub(super) fn set_nice(&self, nice: i32) {
+    /// Gives every session of processes in it this nice value; answers whether all have it.
+    pub(super) fn set_nice(&self, nice: i32) -> bool {
         match self {
-            // The first process is not to be looked into.
-            View::Jail(jail) => {
-                let ids = jail.process_ids().unwrap_or_default().into_iter();
-                autogroup::set_nice(nice, ids.filter(|&id| id != 1), |id, flags| {
-                    jail.open(id, autogroup::FILE, flags)
-                });
-            }
-            View::Tree(sampler) => {
-                let ids = sampler.pids().unwrap_or_default().into_iter();
-                autogroup::set_nice(nice, ids, |id, flags| {
+            View::Jail(jail) => jail.process_ids().is_some_and(|ids| {
+                // The first process is not to be looked into.
+                let ids = ids.into_iter().filter(|&id| id != 1);
+                autogroup::set_nice(nice, ids, |id, flags| jail.open(id, autogroup::FILE, flags))
+            }),
+            View::Tree(sampler) => sampler.pids().is_some_and(|ids| {
+                autogroup::set_nice(nice, ids.into_iter(), |id, flags| {
                     let path = format!("/proc/{id}/{}", autogroup::FILE);
-                    Some(File::from(openat(CWD, path, flags, Mode::empty()).ok()?))
-                });
-            }
+                    let file = openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty())?;
+                    Ok(File::from(file))
+                })
+            }),
         }
     }
 
@@ -180,11 +168,75 @@ pub(crate) fn root_of(pid: impl std::fmt::Display) -> Result<OwnedFd, Errno> {
     openat(CWD, Path::new(&path), flags, Mode::empty())
 }
 
-/// Pages that no file stands behind.
-fn private(statm: procfs::Statm) -> u64 {
-    statm.resident.saturating_sub(statm.shared)
+/// Reads a file of a process.
+type Read<'a> = dyn Fn(&str) -> Option<Vec<u8>> + 'a;
+
+/// What no file stands behind, in memory or swapped.
+fn cheap_size(read: &Read<'_>, swaps: bool) -> Option<u64> {
+    let statm = procfs::parse_statm(&read("statm")?)?;
+    let private = statm.resident.saturating_sub(statm.shared);
+    let swapped = match swaps {
+        true => read("status").and_then(|text| procfs::parse_kibibytes(&text, "VmSwap:")),
+        false => None,
+    };
+    Some(
+        private
+            .saturating_mul(page_size())
+            .saturating_add(swapped.unwrap_or_default()),
+    )
+}
+
+fn exact_size(read: &Read<'_>, swaps: bool) -> Option<u64> {
+    let text = read("smaps_rollup").unwrap_or_default();
+    let Some(exact) = procfs::parse_kibibytes(&text, "Pss_Anon:") else {
+        // Where the kernel does not let us look, or does not tell.
+        return cheap_size(read, swaps);
+    };
+    let swapped = procfs::parse_kibibytes(&text, "SwapPss:").filter(|_| swaps);
+    Some(exact.saturating_add(swapped.unwrap_or_default()))
+}
+
+/// Whether memory may be elsewhere than in memory. The first line says what the others hold.
+fn has_swap() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1)
 }
 
 fn page_size() -> u64 {
     u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Name:\tchrome\nVmRSS:\t    4000 kB\nVmSwap:\t    3000 kB\n";
+    const ROLLUP: &str = "Rss: 90 kB\nPss: 50 kB\nPss_Anon: 40 kB\nSwap: 9 kB\nSwapPss: 7 kB\n";
+
+    fn read(rollup: Option<&'static str>) -> impl Fn(&str) -> Option<Vec<u8>> {
+        move |file| match file {
+            "statm" => Some(b"100 50 20 1 0 9 0\n".to_vec()),
+            "status" => Some(STATUS.into()),
+            "smaps_rollup" => rollup.map(Into::into),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_is_swapped_counts_where_anything_can_be() {
+        let (private, rollup) = (30 * page_size(), Some(ROLLUP));
+        assert_eq!(cheap_size(&read(rollup), false), Some(private));
+        assert_eq!(cheap_size(&read(rollup), true), Some(private + 3_072_000));
+        assert_eq!(exact_size(&read(rollup), false), Some(40 << 10));
+        assert_eq!(exact_size(&read(rollup), true), Some(47 << 10));
+    }
+
+    #[test]
+    fn who_may_not_be_looked_into_counts_roughly_and_who_is_gone_does_not() {
+        assert_eq!(exact_size(&read(None), false), Some(30 * page_size()));
+        assert_eq!(
+            exact_size(&read(Some("Pss: 1 kB\n")), true),
+            Some(30 * page_size() + 3_072_000)
+        );
+        assert_eq!(exact_size(&|_| None, true), None);
+    }
 }

@@ -14,16 +14,13 @@ fn entries(folder: &Path) -> Vec<String> {
 fn a_folder_is_private_and_goes_with_its_owner() {
     let parent = tempfile::tempdir().unwrap();
     let root = ProfileRoot::at(parent.path()).unwrap();
-    let folder = root.create("session-1", &Account::Own).unwrap();
+    let folder = root.create("session-1").unwrap();
     assert_eq!(
         folder.path().metadata().unwrap().permissions().mode() & 0o777,
         0o700
     );
     std::fs::write(folder.path().join("Cookies"), "secret").unwrap();
-    assert!(matches!(
-        root.create("session-1", &Account::Own),
-        Err(ProfileError::Io { .. })
-    ));
+    assert!(matches!(root.create("session-1"), Err(ProfileError::Io { .. })));
     drop(folder);
     assert_eq!(entries(&root.disk.path), [] as [&str; 0]);
     drop(root);
@@ -38,7 +35,7 @@ fn a_killed_predecessors_folders_are_swept_and_a_living_ones_are_not() {
     std::fs::create_dir_all(parent.path().join("somebody-elses")).unwrap();
     let living = ProfileRoot::at(parent.path()).unwrap();
     assert!(!abandoned.exists());
-    let folder = living.create("session-2", &Account::Own).unwrap();
+    let folder = living.create("session-2").unwrap();
 
     let second = ProfileRoot::at(parent.path()).unwrap();
     assert!(
@@ -60,7 +57,7 @@ fn a_browser_that_outlived_its_worker_is_killed_and_a_living_ones_is_not() {
     use std::os::unix::process::ExitStatusExt;
     let parent = tempfile::tempdir().unwrap();
     let living = ProfileRoot::at(parent.path()).unwrap();
-    let folder = living.create("session-2", &Account::Own).unwrap();
+    let folder = living.create("session-2").unwrap();
     let abandoned = parent.path().join("wharf-1");
     std::fs::create_dir_all(abandoned.join("session-1/profile")).unwrap();
     let mut orphans = [
@@ -92,10 +89,76 @@ fn a_profile_link_to_elsewhere_is_not_followed() {
     let (parent, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::write(outside.path().join("precious"), "").unwrap();
     let root = ProfileRoot::at(parent.path()).unwrap();
-    let folder = root.create("session-1", &Account::Own).unwrap();
+    let folder = root.create("session-1").unwrap();
     std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
     drop(folder);
     assert_eq!(entries(outside.path()), ["precious"]);
+}
+
+#[test]
+fn a_file_is_put_where_no_link_has_been_planted() {
+    use std::os::unix::fs::symlink;
+    let (parent, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = ProfileRoot::at(parent.path()).unwrap();
+    let folder = root.create("session-1").unwrap();
+    let below = |path: &str| folder.path().join(path);
+    folder.put(Path::new("a/b/one"), b"first", &Account::Own).unwrap();
+    folder
+        .put(Path::new("a/b/two"), b"second", &Account::Own)
+        .unwrap();
+    assert_eq!(std::fs::read(below("a/b/two")).unwrap(), b"second");
+    assert_eq!(below("a").metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        below("a/b/one").metadata().unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    std::fs::write(outside.path().join("precious"), "kept").unwrap();
+    symlink(outside.path(), below("link")).unwrap();
+    symlink(outside.path().join("precious"), below("a/file")).unwrap();
+    symlink(outside.path().join("none"), below("a/dangling")).unwrap();
+    for planted in ["link/new", "a/file", "a/dangling", "a/b/one"] {
+        let put = folder.put(Path::new(planted), b"ours", &Account::Own);
+        assert!(put.is_err(), "{planted}");
+    }
+    assert_eq!(entries(outside.path()), ["precious"]);
+    assert_eq!(std::fs::read(outside.path().join("precious")).unwrap(), b"kept");
+    assert_eq!(std::fs::read(below("a/b/one")).unwrap(), b"first");
+}
+
+#[test]
+fn only_a_plain_small_file_of_the_user_is_taken() {
+    let parent = tempfile::tempdir().unwrap();
+    let root = ProfileRoot::at(parent.path()).unwrap();
+    let folder = root.create("session-1").unwrap();
+    let below = |path: &str| folder.path().join(path);
+    std::fs::write(below("file"), "12345").unwrap();
+    std::os::unix::fs::symlink(below("file"), below("link")).unwrap();
+    std::fs::create_dir(below("folder")).unwrap();
+    // Without a writer, whoever opens it for reading waits.
+    rustix::fs::mknodat(
+        CWD,
+        below("pipe"),
+        rustix::fs::FileType::Fifo,
+        Mode::RUSR | Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    assert_eq!(folder.take("file", 5, &Account::Own).unwrap(), b"12345");
+    for (name, most) in [
+        ("file", 4),
+        ("link", 5),
+        ("folder", 5),
+        ("pipe", 5),
+        ("missing", 5),
+    ] {
+        assert!(folder.take(name, most, &Account::Own).is_err(), "{name}");
+    }
+    let other = Account::Other {
+        user: Account::Own.user() + 1,
+        group: 0,
+    };
+    assert!(folder.take("file", 5, &other).is_err(), "somebody else's");
 }
 
 #[test]

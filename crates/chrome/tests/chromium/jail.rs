@@ -144,7 +144,9 @@ async fn every_process_has_namespaces_of_its_own_and_no_rights() {
             "{pid}"
         );
     }
-    for renderer in processes_of_type(&folder(), "renderer") {
+    let renderers = processes_of_type(&folder(), "renderer");
+    assert!(!renderers.is_empty());
+    for renderer in renderers {
         assert_eq!(status(renderer, "Seccomp"), "2", "{renderer}");
     }
     let said = visit(&browser, "chrome://sandbox").await;

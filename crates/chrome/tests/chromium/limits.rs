@@ -1,6 +1,7 @@
 //! Limits of memory, processes and files, without control groups: this machine need not have any.
 
 use crate::support::{Lab, Page, call, options, own_children, processes_of_type};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -129,10 +130,11 @@ async fn a_tab_that_crashes_ends_nothing_but_itself() {
     )
     .await;
     let doomed = Page::attach(&browser, created["targetId"].as_str().unwrap()).await;
-    let before = renderers().len();
+    let before = renderers();
     doomed.crash().await;
     let gone = async {
-        while renderers().len() >= before {
+        // Chromium may have started a spare one meanwhile.
+        while before.iter().all(|renderer| renderers().contains(renderer)) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -189,8 +191,8 @@ async fn a_full_file_system_is_no_end() {
     assert!(told.contains("No space left on device"), "{told}");
 }
 
-/// Runs until it may not, and then for as long as it is let.
-const FORK_BOMB: &str = "bomb() { bomb & bomb & sleep 600; }; bomb; sleep 600";
+/// Runs until it may not. The first process does not fork again: a shell that cannot ends, and would end the jail.
+const FORK_BOMB: &str = "bomb() { bomb & bomb & sleep 600; }; bomb & exec sleep 600";
 
 #[tokio::test]
 async fn a_fork_bomb_stays_in_its_jail() {
@@ -255,6 +257,21 @@ fn strangers() -> usize {
     count
 }
 
+#[tokio::test]
+async fn we_may_have_all_descriptors_there_are_and_a_browser_has_what_it_always_had() {
+    let before = getrlimit(Resource::Nofile);
+    let few = Rlimit {
+        current: Some(1000),
+        maximum: before.maximum,
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let (lab, _folder) = Lab::limited_script("echo it has $(ulimit -Sn) >&2; exit 3", Limits::default());
+    let own = getrlimit(Resource::Nofile);
+    assert_eq!(own.current, few.maximum);
+    let told = lab.fail(options("session-1")).await.to_string();
+    assert!(told.contains("it has 1000"), "{told}");
+}
+
 /// Should the machine run out of memory, browsers go before us.
 #[tokio::test]
 async fn the_kernel_takes_browsers_before_their_worker() {
@@ -265,15 +282,17 @@ async fn the_kernel_takes_browsers_before_their_worker() {
         text.trim().parse().unwrap()
     };
     let own = score(std::process::id().cast_signed());
+    // Whoever runs the tests may have raised ours.
+    let first = (own + 200).min(1000);
     // The browser itself insists on nothing; it goes when its renderers are not enough.
     for kind in ["gpu-process", "utility"] {
         for pid in processes_of_type(&jail_folder("session-1"), kind) {
-            assert!(score(pid) >= own + 200, "{kind} {pid}: {}", score(pid));
+            assert!(score(pid) >= first, "{kind} {pid}: {}", score(pid));
         }
     }
     assert!(!renderers().is_empty());
     for renderer in renderers() {
-        assert!(score(renderer) >= own + 300, "{renderer}: {}", score(renderer));
+        assert!(score(renderer) >= own.max(300), "{renderer}: {}", score(renderer));
     }
     browser.close().await;
 }
