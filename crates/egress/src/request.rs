@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, HeaderName, REFERER};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, Uri};
 
 use crate::address::AddressPolicy;
@@ -58,6 +59,11 @@ impl Browser {
         let destination = destination(request.uri(), None)?;
         *host = destination.host.to_string();
         let in_force = self.shared.in_force();
+        if let Some(blocked) = &in_force.rules.blocked
+            && blocked.blocks_host(host)
+        {
+            return Err(Failure::Blocked);
+        }
         let way = self.way(&in_force, &destination, host).await?;
         let (dialler, policy) = (&self.shared.dialler, &in_force.rules.addresses);
         let (world, early) = match &way.upstream {
@@ -95,29 +101,24 @@ impl Browser {
         let destination = destination(request.uri(), Some(DEFAULT_PORT))?;
         *host = destination.host.to_string();
         let in_force = self.shared.in_force();
-        let way = self.way(&in_force, &destination, host).await?;
         if let Some(blocked) = &in_force.rules.blocked {
             let referrer = request
                 .headers()
                 .get(REFERER)
                 .and_then(|value| value.to_str().ok());
-            if blocked.blocks_url(&request.uri().to_string(), referrer, kind(&request)) {
+            // In one spelling, so that a dot after the host's name changes nothing.
+            let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+            let url = format!("http://{}{path}", destination.authority(DEFAULT_PORT));
+            if blocked.blocks_url(&url, referrer, kind(&request)) {
                 return Err(Failure::Blocked);
             }
         }
+        let way = self.way(&in_force, &destination, host).await?;
         self.exchange(request, &destination, &in_force, &way).await
     }
 
-    /// The road of a host, unless it is blocked or has an address that may not be spoken to.
+    /// The road of a host, unless it has an address that may not be spoken to.
     async fn way(&self, in_force: &InForce, destination: &Destination, host: &str) -> Result<Way, Failure> {
-        if in_force
-            .rules
-            .blocked
-            .as_ref()
-            .is_some_and(|blocked| blocked.blocks_host(host))
-        {
-            return Err(Failure::Blocked);
-        }
         let way = in_force.way(host);
         let policy = &in_force.rules.addresses;
         match &way.upstream {

@@ -110,8 +110,8 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 }
 
 impl Blocklist for AdRules {
-    /// Whether everything that the host may be asked for is blocked, whoever asks: of a tunnel nothing else is known. So a
-    /// rule for a path, for some sites, or against third parties only, does not count.
+    /// Whether a rule names the whole host, whoever asks: of a tunnel nothing else is known. So a rule for a path, for some
+    /// sites, or against third parties only, does not count; nor does an exception for a single URL or site.
     fn blocks_host(&self, host: &str) -> bool {
         [format!("https://{host}/"), format!("https://{host}/a1/b2.c3?d4")]
             .iter()
