@@ -1,7 +1,7 @@
 //! The operator's own upstream proxies: which one a session gets.
 //!
 //! The choice is a function of the pool, the place that was asked for, and the session: one session keeps one upstream, and
-//! many sessions are spread. What was found dead a moment ago comes last.
+//! many sessions are spread. What was found dead comes last, until it is seen alive.
 
 mod choice;
 mod file;
@@ -71,7 +71,8 @@ impl ProxyPool {
     /// The session's upstream at this place, or anywhere.
     pub(super) fn choose(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Upstream, NoUpstream> {
         // Which there is: an order is never empty.
-        let index = self.order(place, session)?.first().copied().unwrap_or_default();
+        let order = self.order(place, session, |index| self.0.health.was_dead(index))?;
+        let index = order.first().copied().unwrap_or_default();
         Ok(self.0.members[index].upstream.clone())
     }
 
@@ -87,8 +88,11 @@ impl ProxyPool {
         (target, addresses, options): (&str, &AddressPolicy, &Options),
     ) -> Result<(), String> {
         let mut last = "no proxy of the operator's answers".to_owned();
+        // Only here is a dead one tried again: a choice whose mark runs out meanwhile would be one that nobody has asked.
+        let now = Instant::now();
+        let order = self.order(place, session, |index| self.0.health.is_passed_over(index, now));
         // A place that cannot be had was refused before.
-        for index in self.order(place, session).unwrap_or_default() {
+        for index in order.unwrap_or_default() {
             if self.0.health.is_known_alive(index, Instant::now()) {
                 return Ok(());
             }
@@ -104,8 +108,13 @@ impl ProxyPool {
         Err(last)
     }
 
-    /// Never empty.
-    fn order(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Vec<usize>, NoUpstream> {
+    /// Never empty; those that come `last` do.
+    fn order(
+        &self,
+        place: Option<&ProxyPlace>,
+        session: u64,
+        last: impl Fn(usize) -> bool,
+    ) -> Result<Vec<usize>, NoUpstream> {
         let wanted = place.map(Wanted::of).transpose().map_err(NoUpstream::Invalid)?;
         let places: Vec<_> = self.0.members.iter().map(|member| &member.place).collect();
         let order = choice::order(&places, wanted.as_ref(), session);
@@ -115,10 +124,7 @@ impl ProxyPool {
                 offered: choice::countries(&places),
             }),
             _ => {
-                let now = Instant::now();
-                let (dead, living): (Vec<_>, Vec<_>) = order
-                    .into_iter()
-                    .partition(|&index| self.0.health.is_dead(index, now));
+                let (dead, living): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| last(index));
                 Ok([living, dead].concat())
             }
         }
@@ -189,6 +195,18 @@ mod tests {
             assert_eq!(pool.choose(None, session).unwrap().to_string(), living);
         }
         assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_upstream_is_nobodys_until_it_is_seen_alive() {
+        let servers = ["http://10.0.0.1:1", "http://10.0.0.2:1"];
+        let pool = pool(&servers);
+        pool.0.health.saw(0, false, Instant::now());
+        tokio::time::advance(health::DEAD_FOR * 2).await;
+        let chosen = |session| pool.choose(None, session).unwrap().to_string();
+        assert!((0..20).all(|session| chosen(session) == servers[1]));
+        pool.0.health.saw(0, true, Instant::now());
+        assert!((0..20).any(|session| chosen(session) == servers[0]));
     }
 
     #[tokio::test]
