@@ -89,7 +89,8 @@ fn refuse(refusal: LaunchRefusal) -> Response<Body> {
             (StatusCode::PAYMENT_REQUIRED, reason)
         }
         LaunchRefusal::Failure(LaunchFailure::Impossible(Impossible::NotHere(reason))) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, reason)
+            // Neither a worker's own failure nor the caller's: the reason is for the caller.
+            (StatusCode::FAILED_DEPENDENCY, reason)
         }
         LaunchRefusal::Failure(LaunchFailure::Ended(reason)) => (
             StatusCode::CONFLICT,

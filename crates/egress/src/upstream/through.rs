@@ -81,7 +81,7 @@ impl Dialler {
             self.options.upstream_timeout,
             open_tunnel(world, upstream, authority),
         );
-        let upgraded = opened.await.map_err(|_| ProbeError::TimedOut)??;
+        let upgraded = opened.await.map_err(|_| ProbeError::TunnelTimedOut)??;
         let parts = upgraded
             .downcast::<TokioIo<SmallReads<World>>>()
             .map_err(|_| ProbeError::NotAProxy)?;
