@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use wharf_egress::{AddressPolicy, Options, ProbeError, Upstream};
 use wharf_protocol::ProxyPlace;
 
-use choice::{Place, Wanted};
+use choice::{Candidate, Place, Wanted};
 pub use file::BadPool;
 use health::Health;
 
@@ -29,6 +29,8 @@ struct Inner {
 }
 
 struct Member {
+    /// Its server and its user, which stay the same wherever it stands in the file.
+    name: String,
     upstream: Upstream,
     place: Place,
 }
@@ -132,12 +134,16 @@ impl ProxyPool {
         last: impl Fn(usize) -> bool,
     ) -> Result<Vec<usize>, NoUpstream> {
         let wanted = place.map(Wanted::of).transpose().map_err(NoUpstream::Invalid)?;
-        let places: Vec<_> = self.0.members.iter().map(|member| &member.place).collect();
-        let order = choice::order(&places, wanted.as_ref(), session);
+        let candidates = self.0.members.iter().map(|member| Candidate {
+            name: &member.name,
+            place: &member.place,
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let order = choice::order(&candidates, wanted.as_ref(), session);
         match (order.is_empty(), wanted) {
             (true, Some(wanted)) => Err(NoUpstream::NotThere {
                 country: wanted.country().to_owned(),
-                offered: choice::countries(&places),
+                offered: choice::countries(&candidates),
             }),
             _ => {
                 let (dead, living): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| last(index));
