@@ -2,11 +2,13 @@
 
 mod upstream;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use wharf_testkit::{Answer, Cdp, Wharf};
@@ -21,6 +23,14 @@ async fn wharf(entries: &[String]) -> anyhow::Result<(Wharf, TempDir)> {
     std::fs::write(&file, entries.concat())?;
     let file = file.to_string_lossy();
     Ok((Wharf::up(WHARF, &["--proxy-pool", &file]).await?, folder))
+}
+
+/// An address at which nobody listens, and which nobody else gets while the socket is held.
+fn unanswered() -> anyhow::Result<(TcpSocket, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 async fn create(wharf: &Wharf, proxies: &Value) -> anyhow::Result<Answer> {
@@ -111,7 +121,7 @@ async fn each_pattern_of_a_chromium_session_takes_the_nearest_road_and_bytes_are
 
 #[tokio::test]
 async fn a_chromium_session_keeps_one_of_equal_upstreams_and_passes_over_a_dead_one() -> anyhow::Result<()> {
-    let dead = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let (_held, dead) = unanswered()?;
     let (one, other) = (Upstream::start("one").await?, Upstream::start("other").await?);
     let (wharf, _folder) = wharf(&[
         entry(dead, "country = \"DE\"\ncity = \"Berlin\""),
@@ -142,7 +152,7 @@ async fn a_chromium_session_keeps_one_of_equal_upstreams_and_passes_over_a_dead_
 
 #[tokio::test]
 async fn a_place_that_the_pool_does_not_have_is_refused_with_those_that_it_has() -> anyhow::Result<()> {
-    let dead = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+    let (_held, dead) = unanswered()?;
     let (wharf, _folder) = wharf(&[entry(dead, "country = \"US\""), entry(dead, "country = \"DE\"")]).await?;
     for (place, status, message) in [
         (
