@@ -176,13 +176,17 @@ async fn a_place_that_the_pool_does_not_have_is_refused_with_those_that_it_has()
         let refused = create(&wharf, &json!([{ "type": "browserbase", "geolocation": place }])).await?;
         assert_eq!((refused.status, refused.message()), (status, message));
     }
-    // There is one, but it does not answer: that is not the caller's mistake.
-    let refused = create(
-        &wharf,
-        &json!([{ "type": "browserbase", "geolocation": { "country": "DE" } }]),
-    )
-    .await?;
-    assert_eq!(refused.status, 503, "{}", refused.body);
+    // There are some, but they do not answer: that is not the caller's mistake.
+    for (proxies, message) in [
+        (
+            json!([{ "type": "browserbase", "geolocation": { "country": "de" } }]),
+            "None of the operator's proxies in DE answers; try again, or another place",
+        ),
+        (json!(true), "None of the operator's proxies answers; try again"),
+    ] {
+        let refused = create(&wharf, &proxies).await?;
+        assert_eq!((refused.status, refused.message()), (503, message));
+    }
     wharf.stop().await?;
     Ok(())
 }
