@@ -36,6 +36,14 @@ pub(crate) enum WorkerCallError {
         /// Whether it is only that the operator does not offer it.
         not_offered: bool,
     },
+    /// Something that the session needs does not answer, as seen from there.
+    #[error("worker {worker} at {address} cannot at present: {message}")]
+    NotNow {
+        worker: WorkerId,
+        address: String,
+        /// For the caller.
+        message: String,
+    },
     #[error("worker {worker} at {address} answered {status}: {body}")]
     Refused {
         worker: WorkerId,
@@ -122,21 +130,31 @@ impl WorkerClient {
             return answer.json().await.map_err(unreachable);
         }
         let body = answer.text().await.map_err(unreachable)?;
-        if let StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYMENT_REQUIRED = status
-            && let Ok(Told { message }) = serde_json::from_str(&body)
-        {
-            return Err(WorkerCallError::Impossible {
+        Err(refusal(worker, address.to_owned(), status, body))
+    }
+}
+
+/// What an answer other than success says.
+fn refusal(worker: WorkerId, address: String, status: StatusCode, body: String) -> WorkerCallError {
+    match (status, serde_json::from_str(&body)) {
+        (StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYMENT_REQUIRED, Ok(Told { message })) => {
+            WorkerCallError::Impossible {
                 worker,
-                address: address.to_owned(),
+                address,
                 message,
                 not_offered: status == StatusCode::PAYMENT_REQUIRED,
-            });
+            }
         }
-        Err(WorkerCallError::Refused {
+        (StatusCode::FAILED_DEPENDENCY, Ok(Told { message })) => WorkerCallError::NotNow {
             worker,
-            address: address.to_owned(),
+            address,
+            message,
+        },
+        _ => WorkerCallError::Refused {
+            worker,
+            address,
             status: status.as_u16(),
             body,
-        })
+        },
     }
 }

@@ -25,9 +25,9 @@ pub enum RequestKind {
 
 /// Which hosts and URLs are not fetched. Asked for every request, so it must be quick and must not block.
 pub trait Blocklist: Send + Sync + 'static {
-    /// For CONNECT, which names nothing else; also asked before `blocks_url`. The host is in lower case.
+    /// For CONNECT, which names nothing else. The host is in lower case.
     fn blocks_host(&self, host: &str) -> bool;
 
-    /// For plain HTTP. `referrer` is the URL of the page that asks, if it says so.
+    /// For plain HTTP, whose URLs are known: the only question there. `referrer` is the URL of the page that asks, if it says so.
     fn blocks_url(&self, url: &str, referrer: Option<&str>, kind: RequestKind) -> bool;
 }

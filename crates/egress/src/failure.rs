@@ -60,7 +60,9 @@ impl Failure {
             Self::Address(_) | Self::Blocked | Self::Upstream(ProbeError::Address(_)) => {
                 StatusCode::FORBIDDEN
             }
-            Self::ConnectTimedOut(_) | Self::AnswerTimedOut(_) | Self::Upstream(ProbeError::TimedOut) => {
+            Self::ConnectTimedOut(_)
+            | Self::AnswerTimedOut(_)
+            | Self::Upstream(ProbeError::TimedOut | ProbeError::TunnelTimedOut) => {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::TooManyExchanges | Self::OutOfSockets => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,7 +4,8 @@
 //! takes HTTP in absolute form and CONNECT. For each request it asks the [`Rules`] of that moment, in this order: is the
 //! host or the URL blocked ([`Blocklist`]); which [`Route`] does it take; may its address be spoken to
 //! ([`AddressPolicy`]). Names are resolved here, once, and only addresses that passed are dialled, so a name that changes
-//! its mind between two lookups gains nothing. Every byte on a socket to the world is counted ([`Traffic`]).
+//! its mind between two lookups gains nothing; upstream proxies resolve for themselves, and the operator's are given no
+//! name that has a closed address here. Every byte on a socket to the world is counted ([`Traffic`]).
 //!
 //! A browser's connection has at most one connection to the world, which lives and dies with it: there is no pool to
 //! bound, and no answer can reach another request. Memory has an upper limit whatever the page does (see [`Options`]).

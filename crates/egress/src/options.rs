@@ -48,7 +48,7 @@ pub struct Options {
     pub lookups: usize,
     /// Looks names up.
     pub resolver: Arc<dyn Resolve>,
-    /// Whose certificates upstream proxies may show.
+    /// Whose certificates upstream proxies may show, except the operator's own: those show public ones.
     pub trust: Trust,
 }
 

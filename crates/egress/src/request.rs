@@ -5,8 +5,10 @@ use std::sync::Arc;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, HeaderName, REFERER};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, Uri};
 
+use crate::address::AddressPolicy;
 use crate::blocklist::RequestKind;
 use crate::body::AnswerBody;
 use crate::connection::Browser;
@@ -57,7 +59,12 @@ impl Browser {
         let destination = destination(request.uri(), None)?;
         *host = destination.host.to_string();
         let in_force = self.shared.in_force();
-        let way = way(&in_force, &destination, host)?;
+        if let Some(blocked) = &in_force.rules.blocked
+            && blocked.blocks_host(host)
+        {
+            return Err(Failure::Blocked);
+        }
+        let way = self.way(&in_force, &destination, host).await?;
         let (dialler, policy) = (&self.shared.dialler, &in_force.rules.addresses);
         let (world, early) = match &way.upstream {
             Some(upstream) => dialler
@@ -94,17 +101,34 @@ impl Browser {
         let destination = destination(request.uri(), Some(DEFAULT_PORT))?;
         *host = destination.host.to_string();
         let in_force = self.shared.in_force();
-        let way = way(&in_force, &destination, host)?;
         if let Some(blocked) = &in_force.rules.blocked {
             let referrer = request
                 .headers()
                 .get(REFERER)
                 .and_then(|value| value.to_str().ok());
-            if blocked.blocks_url(&request.uri().to_string(), referrer, kind(&request)) {
+            // In one spelling, so that a dot after the host's name changes nothing.
+            let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+            let url = format!("http://{}{path}", destination.authority(DEFAULT_PORT));
+            if blocked.blocks_url(&url, referrer, kind(&request)) {
                 return Err(Failure::Blocked);
             }
         }
+        let way = self.way(&in_force, &destination, host).await?;
         self.exchange(request, &destination, &in_force, &way).await
+    }
+
+    /// The road of a host, unless it has an address that may not be spoken to.
+    async fn way(&self, in_force: &InForce, destination: &Destination, host: &str) -> Result<Way, Failure> {
+        let way = in_force.way(host);
+        let policy = &in_force.rules.addresses;
+        match &way.upstream {
+            // A tenant's stands outside, where names are its own to resolve.
+            Some(upstream) if !upstream.trusted => check_literal(policy, &destination.host)?,
+            // The operator's may stand in our own network, and reach there what a page names.
+            Some(_) => self.shared.dialler.check(&destination.host, policy).await?,
+            None => {}
+        }
+        Ok(way)
     }
 }
 
@@ -115,26 +139,9 @@ fn destination(uri: &Uri, default_port: Option<u16>) -> Result<Destination, Fail
     Destination::read(authority, default_port)
 }
 
-/// The road of a host, unless it is blocked or is an address that may not be spoken to.
-fn way(in_force: &InForce, destination: &Destination, host: &str) -> Result<Way, Failure> {
-    if in_force
-        .rules
-        .blocked
-        .as_ref()
-        .is_some_and(|blocked| blocked.blocks_host(host))
-    {
-        return Err(Failure::Blocked);
-    }
-    let way = in_force.way(host);
-    if way.upstream.is_some() {
-        check_literal(in_force, &destination.host)?;
-    }
-    Ok(way)
-}
-
-/// Names are the upstream proxy's to resolve; an address is an address there as well as here.
-fn check_literal(in_force: &InForce, host: &Host) -> Result<(), Failure> {
-    let check = |address| in_force.rules.addresses.check(address).map_err(Failure::Address);
+/// An address is an address to an upstream proxy as well as here.
+fn check_literal(policy: &AddressPolicy, host: &Host) -> Result<(), Failure> {
+    let check = |address| policy.check(address).map_err(Failure::Address);
     match host {
         Host::Address(address) => check(*address),
         Host::Name(_) if host.is_localhost() => localhost().into_iter().try_for_each(check),

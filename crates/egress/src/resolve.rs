@@ -75,6 +75,17 @@ impl Names {
         }
     }
 
+    /// Whether all of the host's addresses may be dialled: whoever is given the name may take any. A name that is not
+    /// found here passes: it may be known only there.
+    pub(crate) async fn check(&self, host: &Host, policy: &AddressPolicy) -> Result<(), Failure> {
+        let all = match self.addresses(host).await {
+            Err(Failure::NameNotFound) => return Ok(()),
+            found => found?,
+        };
+        let mut all = all.into_iter();
+        all.try_for_each(|address| policy.check(address).map_err(Failure::Address))
+    }
+
     async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, Failure> {
         match host {
             Host::Address(address) => Ok(vec![*address]),

@@ -52,6 +52,13 @@ impl Dialler {
             stalled: None,
         })
     }
+
+    /// Whether the policy lets through a host that somebody else will resolve and dial, as far as a lookup here tells.
+    pub(crate) async fn check(&self, host: &Host, policy: &AddressPolicy) -> Result<(), Failure> {
+        let within = self.options.connect_timeout;
+        let checked = timeout(within, self.names.check(host, policy));
+        checked.await.map_err(|_| Failure::ConnectTimedOut(within))?
+    }
 }
 
 /// A socket whose bytes are counted, and which fails when its peer takes none of them for too long.

@@ -36,7 +36,7 @@ pub(crate) enum Impossible {
     /// The operator does not offer it.
     #[error("{0}")]
     NotOffered(String),
-    /// Not now and not here; another worker may have it.
+    /// Not now and not here, in a sentence for the caller; another worker may have it.
     #[error("{0}")]
     NotHere(String),
 }

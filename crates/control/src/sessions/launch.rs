@@ -185,8 +185,12 @@ async fn give_up(control: &Control, id: SessionId, generation: Generation) -> Re
 
 /// The answer to a create whose browser did not start.
 pub(super) fn failure(session: SessionId, error: Option<WorkerCallError>) -> Error {
+    let message = match &error {
+        Some(WorkerCallError::NotNow { message, .. }) => message.clone(),
+        _ => format!("The browser of session {session} did not start; try again"),
+    };
     Error::Unavailable {
-        message: format!("The browser of session {session} did not start; try again"),
+        message,
         retry_after: RETRY_AFTER,
         source: error.map(Into::into),
     }

@@ -35,7 +35,8 @@ pub struct Upstream {
     pub credentials: Option<Credentials>,
     /// Whether its bytes count as proxied.
     pub counted: bool,
-    /// The operator's own choice: it may have any address. A tenant's must pass the address policy.
+    /// The operator's own choice: it may have any address, and over TLS only the public authorities speak for it. A tenant's
+    /// must pass the address policy, and [`Options::trust`](crate::Options::trust) holds for it.
     pub trusted: bool,
 }
 

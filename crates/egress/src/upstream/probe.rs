@@ -22,9 +22,12 @@ pub enum ProbeError {
     /// No connection, or one that broke.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// It took too long.
+    /// No connection within the time for one.
     #[error("it did not answer in time")]
     TimedOut,
+    /// It was reached, and did not open a tunnel within the time for that.
+    #[error("it did not open a tunnel in time")]
+    TunnelTimedOut,
     /// No TLS, or a certificate that is not trusted.
     #[error("TLS with it failed: {0}")]
     Tls(String),
@@ -46,7 +49,7 @@ impl ProbeError {
             Self::Answered(status) => return format!("upstream-answered-{status}"),
             Self::NameNotFound => "upstream-name-not-found",
             Self::Unreachable(_) => "upstream-unreachable",
-            Self::TimedOut => "upstream-timeout",
+            Self::TimedOut | Self::TunnelTimedOut => "upstream-timeout",
             Self::Tls(_) => "upstream-tls",
             Self::CredentialsRefused => "upstream-credentials",
             Self::NotAProxy => "upstream-not-a-proxy",

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
-use wharf_egress::{AddressPolicy, IpNet, Options, Resolve, Resolved, Rules};
+use wharf_egress::{AddressPolicy, IpNet, Options, Resolve, Resolved, Road, Route, Rules, Upstream};
 
+use crate::fake_upstream::FakeUpstream;
 use crate::support::{Proxy, Server, head, open, proxy, proxy_with, reason, status};
 
 /// Every host here is this machine, its network, its cloud's metadata or nothing at all; some are no hosts.
@@ -243,6 +244,52 @@ async fn of_several_addresses_only_the_open_ones_are_dialled() {
     assert_eq!(status(&proxy.get(&url).await), 200);
     assert_eq!((outside.accepted(), inside.accepted()), (1, 0));
     assert_eq!(reason(&proxy.get(&url).await), Some("name-not-found"));
+}
+
+#[tokio::test]
+async fn the_operators_upstream_proxy_is_given_no_name_of_something_inside() {
+    let upstream = FakeUpstream::http().await;
+    let inside: [&[&str]; 6] = [
+        &["10.0.0.5"],
+        &["10.0.0.5"],
+        &["169.254.169.254"],
+        &["169.254.169.254"],
+        // The proxy would choose one of them.
+        &["127.0.0.2", "10.0.0.5"],
+        &["127.0.0.2", "10.0.0.5"],
+    ];
+    let outside: [&[&str]; 2] = [&["127.0.0.2"], &[]];
+    let script = Script::new(&[inside.as_slice(), &outside].concat());
+    let rules = Rules {
+        routes: vec![Route {
+            pattern: None,
+            road: Road::Upstream(Upstream {
+                trusted: true,
+                ..upstream.with_password("secret")
+            }),
+        }],
+        ..only_127_0_0_2()
+    };
+    let proxy = proxy_with(rules, script.options()).await;
+    for word in ["address-private", "address-metadata", "address-private"] {
+        let connect = "CONNECT inside.example:80 HTTP/1.1\r\nconnection: close\r\n\r\n";
+        for answer in [
+            proxy.get("http://inside.example/").await,
+            proxy.ask(connect).await,
+        ] {
+            assert_eq!((status(&answer), reason(&answer)), (403, Some(word)), "{answer}");
+        }
+    }
+    assert_eq!((script.asked(), upstream.accepted()), (6, 0));
+    // What is outside passes, and so does what has no address here, or is not found: the proxy may know it.
+    for name in ["outside.example", "empty.example", "only-known-there.example"] {
+        assert_eq!(
+            status(&proxy.get(&format!("http://{name}/")).await),
+            200,
+            "{name}"
+        );
+    }
+    assert_eq!((script.asked(), upstream.accepted()), (9, 3));
 }
 
 #[tokio::test]

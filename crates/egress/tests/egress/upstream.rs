@@ -177,6 +177,26 @@ async fn a_probe_tells_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_a_tenant_trusts_does_not_speak_for_the_operators() {
+    let upstream = FakeUpstream::https().await;
+    let operators = Upstream {
+        trusted: true,
+        ..upstream.with_password("secret")
+    };
+    let probed = operators
+        .probe("example.invalid:443", &open().addresses, &trusting())
+        .await;
+    assert!(matches!(probed, Err(ProbeError::Tls(_))), "{probed:?}");
+    let proxy = proxy_with(through(operators), trusting()).await;
+    let answer = proxy.get("http://example.invalid/").await;
+    assert_eq!((status(&answer), reason(&answer)), (502, Some("upstream-tls")));
+    assert!(
+        upstream.heads.lock().unwrap().is_empty(),
+        "it saw the credentials"
+    );
+}
+
+#[tokio::test]
 async fn a_tenants_must_have_an_open_address_and_the_operators_need_not() {
     let upstream = FakeUpstream::http().await;
     let tenants = upstream.with_password("secret");

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adblock::lists::{ParseOptions, RuleTypes};
+use adblock::lists::{ParseOptions, ParsedLine, RuleTypes, parse_filter};
 use adblock::request::Request;
 use adblock::{Engine, FilterSet};
 use tokio::sync::OnceCell;
@@ -31,6 +31,9 @@ pub(super) struct AdRules(Engine);
 enum BadList {
     #[error("cannot read {}: {source}", .path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    /// It would block nothing, and be taken for one that does.
+    #[error("{} is no list: it has no rule for requests", .path.display())]
+    NoRules { path: PathBuf },
     #[error("the thread that read the lists ended")]
     Ended,
 }
@@ -47,7 +50,7 @@ impl AdLists {
     /// Reads them, unless somebody has: takes 60 ms, in another thread.
     ///
     /// # Errors
-    /// There is none, or one cannot be read. The next call tries again.
+    /// There is none, or one cannot be read or has no rules. The next call tries again.
     pub(super) async fn read(&self) -> Result<(), Impossible> {
         if self.files.is_empty() {
             return Err(not_offered());
@@ -92,6 +95,9 @@ impl AdRules {
                 rule_types: RuleTypes::NetworkOnly,
                 ..ParseOptions::default()
             };
+            if !has_rules(&text, options) {
+                return Err(BadList::NoRules { path: path.clone() });
+            }
             set.add_filter_list(text, options);
         }
         Ok(Self(Engine::new_with_filter_set(set)))
@@ -105,13 +111,24 @@ impl AdRules {
     }
 }
 
+/// Whether there is a rule for requests. The parser takes nearly any line for one, of a page in HTML too; but a rule has no
+/// space, and no list begins with a tag.
+fn has_rules(text: &str, options: ParseOptions) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_rule = |line: &str| {
+        !line.contains(char::is_whitespace)
+            && matches!(parse_filter(line, false, options), Ok(ParsedLine::Network(_)))
+    };
+    !text.starts_with('<') && text.lines().any(|line| is_rule(line.trim()))
+}
+
 fn read_text(path: &Path) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
 }
 
 impl Blocklist for AdRules {
-    /// Whether everything that the host may be asked for is blocked, whoever asks: of a tunnel nothing else is known. So a
-    /// rule for a path, for some sites, or against third parties only, does not count.
+    /// Whether a rule names the whole host, whoever asks: of a tunnel nothing else is known. So a rule for a path, for some
+    /// sites, or against third parties only, does not count; nor does an exception for a single URL or site.
     fn blocks_host(&self, host: &str) -> bool {
         [format!("https://{host}/"), format!("https://{host}/a1/b2.c3?d4")]
             .iter()
@@ -270,6 +287,27 @@ mod tests {
         lists.read().await.unwrap();
         let (one, other) = (lists.rules().unwrap(), lists.clone().rules().unwrap());
         assert!(one.blocks_host("ads.example") && Arc::ptr_eq(&one, &other));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_list_is_not_taken_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("good"), LIST).unwrap();
+        for text in [
+            "",
+            "\n \n",
+            "[Adblock Plus 2.0]\n! only a comment\nnews.example##.ad\n",
+            "<!doctype html>\n<html>\n||ads.example^\n</html>\n",
+            "\u{feff}\n  <html></html>",
+            "The requested page was not found\n",
+        ] {
+            std::fs::write(path("bad"), text).unwrap();
+            let lists = AdLists::of(vec![path("good"), path("bad")]);
+            assert_eq!(lists.read().await, Err(not_offered()), "{text}");
+            let told = AdRules::read(&[path("bad")]).unwrap_err().to_string();
+            assert!(told.contains("bad is no list"), "{told}");
+        }
     }
 
     proptest! {

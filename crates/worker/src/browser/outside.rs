@@ -71,7 +71,7 @@ impl Outside {
     }
 }
 
-/// Proxies over TLS are trusted as pages are.
+/// The tenant's proxies over TLS are trusted as its pages are; the operator's are not.
 ///
 /// # Errors
 /// A certificate that is none.

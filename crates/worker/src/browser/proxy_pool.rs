@@ -1,7 +1,7 @@
 //! The operator's own upstream proxies: which one a session gets.
 //!
 //! The choice is a function of the pool, the place that was asked for, and the session: one session keeps one upstream, and
-//! many sessions are spread. What was found dead a moment ago comes last.
+//! many sessions are spread. What was found dead comes last, until it is seen alive.
 
 mod choice;
 mod file;
@@ -12,10 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use wharf_egress::{AddressPolicy, Options, Upstream};
+use wharf_egress::{AddressPolicy, Options, ProbeError, Upstream};
 use wharf_protocol::ProxyPlace;
 
-use choice::{Place, Wanted};
+use choice::{Candidate, Place, Wanted};
 pub use file::BadPool;
 use health::Health;
 
@@ -29,6 +29,8 @@ struct Inner {
 }
 
 struct Member {
+    /// Its server and its user, which stay the same wherever it stands in the file.
+    name: String,
     upstream: Upstream,
     place: Place,
 }
@@ -40,6 +42,17 @@ pub(super) enum NoUpstream {
     Invalid(&'static str),
     /// The pool has none in that country, but in these.
     NotThere { country: String, offered: String },
+}
+
+/// Of those that are where one was wanted, none can be used. A sentence for the caller: which they are is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoneLiving {
+    /// All over the pool.
+    #[error("None of the operator's proxies answers; try again")]
+    Anywhere,
+    /// In this country.
+    #[error("None of the operator's proxies in {0} answers; try again, or another place")]
+    There(String),
 }
 
 impl ProxyPool {
@@ -71,7 +84,8 @@ impl ProxyPool {
     /// The session's upstream at this place, or anywhere.
     pub(super) fn choose(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Upstream, NoUpstream> {
         // Which there is: an order is never empty.
-        let index = self.order(place, session)?.first().copied().unwrap_or_default();
+        let order = self.order(place, session, |index| self.0.health.was_dead(index))?;
+        let index = order.first().copied().unwrap_or_default();
         Ok(self.0.members[index].upstream.clone())
     }
 
@@ -79,46 +93,60 @@ impl ProxyPool {
     /// next [`ProxyPool::choose`] gives the one that it found.
     ///
     /// # Errors
-    /// None answers, in words about the last.
+    /// None answers.
     pub(super) async fn look_for_living(
         &self,
         place: Option<&ProxyPlace>,
         session: u64,
         (target, addresses, options): (&str, &AddressPolicy, &Options),
-    ) -> Result<(), String> {
-        let mut last = "no proxy of the operator's answers".to_owned();
+    ) -> Result<(), NoneLiving> {
+        // Only here is a dead one tried again: a choice whose mark runs out meanwhile would be one that nobody has asked.
+        let now = Instant::now();
+        let order = self.order(place, session, |index| self.0.health.is_passed_over(index, now));
         // A place that cannot be had was refused before.
-        for index in self.order(place, session).unwrap_or_default() {
+        for index in order.unwrap_or_default() {
             if self.0.health.is_known_alive(index, Instant::now()) {
                 return Ok(());
             }
             let upstream = &self.0.members[index].upstream;
-            let probed = upstream.probe(target, addresses, options).await;
+            let probed = match upstream.probe(target, addresses, options).await {
+                // It is there, and busy with the way to the target.
+                Err(ProbeError::TunnelTimedOut) => Ok(()),
+                probed => probed,
+            };
             self.0.health.saw(index, probed.is_ok(), Instant::now());
             let Err(error) = probed else {
                 return Ok(());
             };
             tracing::warn!("a proxy of the pool, {upstream}, cannot be used: {error}");
-            last = format!("none of the operator's proxies there can be used; {upstream}: {error}");
         }
-        Err(last)
+        let wanted = place.and_then(|place| Wanted::of(place).ok());
+        Err(wanted.map_or(NoneLiving::Anywhere, |wanted| {
+            NoneLiving::There(wanted.country().to_owned())
+        }))
     }
 
-    /// Never empty.
-    fn order(&self, place: Option<&ProxyPlace>, session: u64) -> Result<Vec<usize>, NoUpstream> {
+    /// Never empty; those that come `last` do.
+    fn order(
+        &self,
+        place: Option<&ProxyPlace>,
+        session: u64,
+        last: impl Fn(usize) -> bool,
+    ) -> Result<Vec<usize>, NoUpstream> {
         let wanted = place.map(Wanted::of).transpose().map_err(NoUpstream::Invalid)?;
-        let places: Vec<_> = self.0.members.iter().map(|member| &member.place).collect();
-        let order = choice::order(&places, wanted.as_ref(), session);
+        let candidates = self.0.members.iter().map(|member| Candidate {
+            name: &member.name,
+            place: &member.place,
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let order = choice::order(&candidates, wanted.as_ref(), session);
         match (order.is_empty(), wanted) {
             (true, Some(wanted)) => Err(NoUpstream::NotThere {
                 country: wanted.country().to_owned(),
-                offered: choice::countries(&places),
+                offered: choice::countries(&candidates),
             }),
             _ => {
-                let now = Instant::now();
-                let (dead, living): (Vec<_>, Vec<_>) = order
-                    .into_iter()
-                    .partition(|&index| self.0.health.is_dead(index, now));
+                let (dead, living): (Vec<_>, Vec<_>) = order.into_iter().partition(|&index| last(index));
                 Ok([living, dead].concat())
             }
         }
@@ -139,6 +167,7 @@ impl fmt::Debug for ProxyPool {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -172,7 +201,7 @@ mod tests {
         ProxyPool::parse(&servers.iter().map(entry).collect::<String>()).unwrap()
     }
 
-    async fn look(pool: &ProxyPool, session: u64) -> Result<(), String> {
+    async fn look(pool: &ProxyPool, session: u64) -> Result<(), NoneLiving> {
         let (addresses, options) = (AddressPolicy::default(), Options::default());
         pool.look_for_living(None, session, ("example.com:443", &addresses, &options))
             .await
@@ -192,13 +221,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_all_are_dead_each_is_asked_again_and_the_last_is_named() {
+    async fn one_that_takes_its_time_for_a_tunnel_is_alive() {
+        let (slow, asked, _serving) = server("").await;
+        let pool = pool(&[&slow]);
+        let (addresses, options) = (
+            AddressPolicy::default(),
+            Options {
+                upstream_timeout: Duration::from_millis(50),
+                ..Options::default()
+            },
+        );
+        for _ in 0..2 {
+            let probe = ("example.com:443", &addresses, &options);
+            pool.look_for_living(None, 1, probe).await.unwrap();
+        }
+        assert_eq!(asked.load(SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_upstream_is_nobodys_until_it_is_seen_alive() {
+        let servers = ["http://10.0.0.1:1", "http://10.0.0.2:1"];
+        let pool = pool(&servers);
+        pool.0.health.saw(0, false, Instant::now());
+        tokio::time::advance(health::DEAD_FOR * 2).await;
+        let chosen = |session| pool.choose(None, session).unwrap().to_string();
+        assert!((0..20).all(|session| chosen(session) == servers[1]));
+        pool.0.health.saw(0, true, Instant::now());
+        assert!((0..20).any(|session| chosen(session) == servers[0]));
+    }
+
+    #[tokio::test]
+    async fn where_all_are_dead_each_is_asked_again() {
         let (dead, asked, _serving) =
             server("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
         let pool = pool(&[&dead]);
         for asks in 1..=2 {
-            let told = look(&pool, 1).await.unwrap_err();
-            assert!(told.contains(&dead) && told.contains("407"), "{told}");
+            assert_eq!(look(&pool, 1).await, Err(NoneLiving::Anywhere));
             assert_eq!(asked.load(SeqCst), asks);
         }
     }

@@ -66,7 +66,7 @@ pub(super) fn rules(
     })
 }
 
-/// Finds an upstream of the pool that answers for each rule which wants one; [`rules`] then names it.
+/// Finds an upstream of the pool that answers for each rule which wants one, for all at once; [`rules`] then names it.
 ///
 /// # Errors
 /// None does.
@@ -83,13 +83,22 @@ pub(super) async fn look_for_living(
         upstream_timeout: POOL_ANSWER_TIMEOUT,
         ..Options::default()
     };
+    let mut places = Vec::new();
     for rule in proxies {
-        if let ProxyRoad::BuiltIn { place, .. } = &rule.road {
-            let found = pool.look_for_living(place.as_ref(), session, (PROBE_TARGET, addresses, &options));
-            found.await.map_err(Impossible::NotHere)?;
+        if let ProxyRoad::BuiltIn { place, .. } = &rule.road
+            && !places.contains(&place)
+        {
+            places.push(place);
         }
     }
-    Ok(())
+    let looks = places.into_iter().map(|place| {
+        let probe = (PROBE_TARGET, addresses, &options);
+        pool.look_for_living(place.as_ref(), session, probe)
+    });
+    try_join_all(looks)
+        .await
+        .map(drop)
+        .map_err(|none| Impossible::NotHere(none.to_string()))
 }
 
 /// Asks every upstream proxy of the tenant's for a tunnel: a session is not promised one that does not answer.
@@ -198,6 +207,8 @@ impl Blocklist for Everything {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
     use wharf_protocol::ProxyPassword;
 
     use super::*;
@@ -265,6 +276,53 @@ mod tests {
         assert!(matches!(direct.routes[0].road, Road::Direct { counted: true }));
         let refused = super::rules(&[somewhere], (&BuiltInProxy::Direct, 0), &addresses).unwrap_err();
         assert!(matches!(refused, Impossible::NotOffered(_)));
+    }
+
+    #[tokio::test]
+    async fn a_living_proxy_is_looked_for_in_all_places_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pool.toml");
+        let [one, other] = [listener().await, listener().await];
+        let entry = |listener: &TcpListener, country: &str| {
+            let address = listener.local_addr().unwrap();
+            format!("[[upstream]]\nserver = \"http://{address}\"\ncountry = \"{country}\"\n")
+        };
+        std::fs::write(&file, entry(&one, "DE") + &entry(&other, "US")).unwrap();
+        let pool = BuiltInProxy::Pool(ProxyPool::read(&file).unwrap());
+        let rules = ["DE", "US"].map(|country| {
+            let place = ProxyPlace {
+                country: Some(country.to_owned()),
+                ..ProxyPlace::default()
+            };
+            rule(ProxyRoad::BuiltIn {
+                somewhere: true,
+                place: Some(place),
+            })
+        });
+        let addresses = AddressPolicy::default();
+        let serve = async {
+            let (mut first, _) = one.accept().await.unwrap();
+            let (second, _) = other.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert!(first.read_buf(&mut head).await.unwrap() > 0);
+            }
+            // Were they asked one after the other, the first would have been left by now.
+            let still_there = first.try_read(&mut [0]).unwrap_err().kind();
+            assert_eq!(still_there, std::io::ErrorKind::WouldBlock);
+            drop((first, second));
+        };
+        let (found, ()) = tokio::join!(look_for_living(&rules, (&pool, 0), &addresses), serve);
+        let told = found.unwrap_err().to_string();
+        assert!(
+            told.starts_with("None of the operator's proxies in ")
+                && told.ends_with(" answers; try again, or another place"),
+            "{told}"
+        );
+    }
+
+    async fn listener() -> TcpListener {
+        TcpListener::bind(("127.0.0.1", 0)).await.unwrap()
     }
 
     #[test]

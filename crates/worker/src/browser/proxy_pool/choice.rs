@@ -13,6 +13,14 @@ pub(super) struct Place {
     city: Option<String>,
 }
 
+/// An upstream that may be chosen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'pool> {
+    /// By which it is told from others.
+    pub(super) name: &'pool str,
+    pub(super) place: &'pool Place,
+}
+
 /// Where one is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted(Place);
@@ -69,14 +77,15 @@ fn name(text: &str) -> String {
 }
 
 /// Every upstream that is in the wanted country, by its number: those in the wanted city first, then those in the state.
-/// Those that are equally near come in an order that is the session's own and does not change while the pool does not.
-pub(super) fn order(places: &[&Place], wanted: Option<&Wanted>, session: u64) -> Vec<usize> {
-    let mut suited: Vec<_> = places
+/// Those that are equally near come in an order that is the session's own, and the same whatever others are in the pool.
+pub(super) fn order(pool: &[Candidate<'_>], wanted: Option<&Wanted>, session: u64) -> Vec<usize> {
+    let mut suited: Vec<_> = pool
         .iter()
         .enumerate()
-        .filter_map(|(index, place)| {
-            let nearness = wanted.map_or(Some(0), |wanted| nearness(place, &wanted.0))?;
-            Some((std::cmp::Reverse(nearness), share(session, index), index))
+        .filter_map(|(index, candidate)| {
+            let nearness = wanted.map_or(Some(0), |wanted| nearness(candidate.place, &wanted.0))?;
+            let share = share(session, candidate.name);
+            Some((std::cmp::Reverse(nearness), share, index))
         })
         .collect();
     suited.sort_unstable();
@@ -100,15 +109,18 @@ fn nearness(place: &Place, wanted: &Place) -> Option<u8> {
 }
 
 /// The upstream with the least share is the session's. When one leaves the pool, only its own sessions move.
-fn share(session: u64, index: usize) -> u64 {
+fn share(session: u64, name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (session, index).hash(&mut hasher);
+    (session, name).hash(&mut hasher);
     hasher.finish()
 }
 
 /// The countries in which there are some, for a message.
-pub(super) fn countries(places: &[&Place]) -> String {
-    let countries: BTreeSet<_> = places.iter().map(|place| place.country.as_str()).collect();
+pub(super) fn countries(pool: &[Candidate<'_>]) -> String {
+    let countries: BTreeSet<_> = pool
+        .iter()
+        .map(|candidate| candidate.place.country.as_str())
+        .collect();
     countries.into_iter().collect::<Vec<_>>().join(", ")
 }
 
@@ -128,11 +140,13 @@ mod tests {
 
     fn chosen(pool: &[&str], wanted: &str) -> Vec<usize> {
         let places: Vec<_> = pool.iter().map(|text| place(text)).collect();
-        order(
-            &places.iter().collect::<Vec<_>>(),
-            Some(&Wanted(place(wanted))),
-            7,
-        )
+        order(&named(&places), Some(&Wanted(place(wanted))), 7)
+    }
+
+    fn named(places: &[Place]) -> Vec<Candidate<'_>> {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let named = names.into_iter().zip(places);
+        named.map(|(name, place)| Candidate { name, place }).collect()
     }
 
     #[test]
@@ -193,32 +207,41 @@ mod tests {
             pool in places(), wanted in places(), session: u64,
         ) {
             let Some(wanted) = wanted.first() else { return Ok(()) };
-            let pool: Vec<_> = pool.iter().collect();
+            let pool = named(&pool);
             let order = order(&pool, Some(&Wanted(wanted.clone())), session);
             let mut sorted = order.clone();
             sorted.sort_unstable();
-            let suited: Vec<_> = (0..pool.len()).filter(|&index| pool[index].country == wanted.country).collect();
+            let suited: Vec<_> = (0..pool.len()).filter(|&index| pool[index].place.country == wanted.country).collect();
             prop_assert_eq!(sorted, suited);
-            let near: Vec<_> = order.iter().map(|&index| nearness(pool[index], wanted).unwrap()).collect();
+            let near: Vec<_> = order.iter().map(|&index| nearness(pool[index].place, wanted).unwrap()).collect();
             prop_assert!(near.is_sorted_by(|a, b| a >= b), "{:?}", near);
         }
 
         #[test]
-        fn a_session_keeps_its_choice_when_others_leave(pool in places(), session: u64) {
-            let pool: Vec<_> = pool.iter().collect();
-            let all = order(&pool, None, session);
-            prop_assert_eq!(&all, &order(&pool, None, session));
-            // The last leaves: everybody else's order is as it was.
-            let Some((_, fewer)) = pool.split_last() else { return Ok(()) };
-            let left: Vec<_> = all.into_iter().filter(|&index| index < fewer.len()).collect();
-            prop_assert_eq!(left, order(fewer, None, session));
+        fn only_the_sessions_of_one_that_leaves_move(
+            pool in places(), wanted in prop::option::of(places()), leaving: prop::sample::Index, session: u64,
+        ) {
+            let wanted = wanted.and_then(|places| places.into_iter().next()).map(Wanted);
+            let pool = named(&pool);
+            let names = |pool: &[Candidate<'_>]| -> Vec<String> {
+                let order = order(pool, wanted.as_ref(), session);
+                order.into_iter().map(|index| pool[index].name.to_owned()).collect()
+            };
+            if pool.is_empty() {
+                return Ok(());
+            }
+            let mut fewer = pool.clone();
+            let gone = fewer.remove(leaving.index(pool.len()));
+            let mut left = names(&pool);
+            left.retain(|name| name != gone.name);
+            prop_assert_eq!(left, names(&fewer));
         }
     }
 
     #[test]
     fn sessions_are_spread_over_equals() {
         let pool = [place("DE"), place("DE"), place("DE"), place("DE")];
-        let pool: Vec<_> = pool.iter().collect();
+        let pool = named(&pool);
         let mut counts = [0_u32; 4];
         for session in 0..4_000_u64 {
             counts[order(&pool, None, session)[0]] += 1;

@@ -90,7 +90,9 @@ fn member(text: &str, entry: Spanned<Entry>) -> Result<Member, BadPool> {
         };
         bad(span, format!("{field}: it {reason}"))
     })?;
+    let username = entry.username.as_ref().map_or("", |username| username.get_ref());
     Ok(Member {
+        name: format!("{username}@{server}"),
         upstream: Upstream {
             credentials,
             counted: true,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How long a living upstream is not asked again: creates would each take a round trip longer.
 const ALIVE_FOR: Duration = Duration::from_secs(10);
 /// How long a dead one is passed over.
-const DEAD_FOR: Duration = Duration::from_secs(30);
+pub(super) const DEAD_FOR: Duration = Duration::from_secs(30);
 
 /// One entry an upstream.
 pub(super) struct Health(Mutex<Vec<Option<Seen>>>);
@@ -35,9 +35,15 @@ impl Health {
             .is_some_and(|seen| seen.alive && now.duration_since(seen.at) < ALIVE_FOR)
     }
 
-    pub(super) fn is_dead(&self, index: usize, now: Instant) -> bool {
+    /// Whether it is not worth asking again yet.
+    pub(super) fn is_passed_over(&self, index: usize, now: Instant) -> bool {
         self.seen(index)
             .is_some_and(|seen| !seen.alive && now.duration_since(seen.at) < DEAD_FOR)
+    }
+
+    /// Whether it did not answer when it was last asked, however long ago.
+    pub(super) fn was_dead(&self, index: usize) -> bool {
+        self.seen(index).is_some_and(|seen| !seen.alive)
     }
 
     fn seen(&self, index: usize) -> Option<Seen> {
@@ -56,13 +62,14 @@ mod tests {
     #[test]
     fn what_was_seen_is_believed_for_a_while() {
         let (health, then) = (Health::of(1), Instant::now());
-        assert!(!health.is_known_alive(0, then) && !health.is_dead(0, then));
+        assert!(!health.is_known_alive(0, then) && !health.is_passed_over(0, then));
         health.saw(0, true, then);
         assert!(
             health.is_known_alive(0, then + ALIVE_FOR / 2) && !health.is_known_alive(0, then + ALIVE_FOR)
         );
         health.saw(0, false, then);
-        assert!(health.is_dead(0, then + DEAD_FOR / 2) && !health.is_dead(0, then + DEAD_FOR));
+        assert!(health.is_passed_over(0, then + DEAD_FOR / 2) && !health.is_passed_over(0, then + DEAD_FOR));
+        assert!(health.was_dead(0));
         assert!(!health.is_known_alive(0, then));
     }
 }
