@@ -204,4 +204,27 @@ mod tests {
         served.stop.cancel();
         assert!(served.server.join_next().await.is_some_and(|ended| ended.is_ok()));
     }
+
+    /// As a client's pool has them in store.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_nobody_has_used_yet_does_not_put_off_the_end() {
+        let mut served = served().await;
+        // The second is answered, so the first was taken before it.
+        let mut second = TcpStream::connect(served.client.peer_addr().unwrap())
+            .await
+            .unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        second.write_all(request).await.unwrap();
+        served.asked.notified().await;
+        served.answer.notify_one();
+        second.read_u8().await.unwrap();
+        let started = tokio::time::Instant::now();
+        served.stop.cancel();
+        assert!(served.server.join_next().await.is_some_and(|ended| ended.is_ok()));
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            started.elapsed()
+        );
+    }
 }
