@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use wharf_testkit::Wharf;
 
-use crate::metrics::tells;
+use crate::polling::tells;
 use crate::{WHARF, processes};
 
 const RESTING: &str = "wharf_worker_warm_browsers 1";

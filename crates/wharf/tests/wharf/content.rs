@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use wharf_testkit::{Cdp, Wharf};
 
 use crate::WHARF;
-use crate::metrics::tells;
+use crate::polling::tells;
 use crate::site::Site;
 
 const WITHIN: Duration = Duration::from_secs(30);

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 use wharf_testkit::{Tenant, TestDatabase, Wharf};
 
-use crate::WHARF;
+use crate::{WHARF, polling};
 
 /// A reconciler looks every five seconds.
 const RECONCILED_WITHIN: Duration = Duration::from_secs(15);
@@ -139,17 +138,11 @@ async fn limits_are_refused_with_what_they_are() -> anyhow::Result<()> {
     database.close().await
 }
 
-/// Polls a session until it has this status; what is waited for happens in another process.
 async fn wait_for(wharf: &Wharf, path: &str, status: &str) -> anyhow::Result<Value> {
-    let started = Instant::now();
-    loop {
-        let session = wharf.call(Method::GET, path, None).await?.body;
-        if session["status"] == status {
-            return Ok(session);
-        }
-        assert!(started.elapsed() < RECONCILED_WITHIN, "never {status}: {session}");
-        sleep(Duration::from_millis(100)).await;
-    }
+    polling::until(wharf, path, RECONCILED_WITHIN, |session| {
+        session["status"] == status
+    })
+    .await
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use wharf_testkit::{Cdp, Wharf};
 
-use crate::{WHARF, processes};
+use crate::{WHARF, polling, processes};
 
 /// Watching takes a second at most; a report and a busy machine take theirs.
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
@@ -70,15 +70,10 @@ impl Tenant {
 }
 
 async fn ended(wharf: &Wharf, path: &str) -> anyhow::Result<Value> {
-    let started = Instant::now();
-    loop {
-        let session = wharf.call(Method::GET, path, None).await?.body;
-        if session["endedAt"].is_string() {
-            return Ok(session);
-        }
-        assert!(started.elapsed() < ENDED_WITHIN, "{session}");
-        sleep(Duration::from_millis(50)).await;
-    }
+    polling::until(wharf, path, ENDED_WITHIN, |session| {
+        session["endedAt"].is_string()
+    })
+    .await
 }
 
 /// Filled, because untouched pages are not there.

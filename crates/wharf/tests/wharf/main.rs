@@ -10,7 +10,7 @@ mod embedded;
 mod fleet;
 mod lifecycle;
 mod limits;
-mod metrics;
+mod polling;
 mod processes;
 mod proxy_pool;
 mod repeated;

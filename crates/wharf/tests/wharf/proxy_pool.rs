@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::process::Command;
-use tokio::time::{Instant, sleep};
 use wharf_testkit::{Answer, Cdp, Wharf};
 
-use crate::WHARF;
+use crate::{WHARF, polling};
 use upstream::{Upstream, entry};
 
 /// Far longer than the end of a session takes on a slow machine.
@@ -53,16 +52,12 @@ async fn fetched(client: &mut Cdp, url: &str) -> anyhow::Result<String> {
 async fn ended(wharf: &Wharf, created: &Answer, client: Cdp) -> anyhow::Result<Value> {
     client.close().await?;
     let path = format!("/v1/sessions/{}", created.text("id"));
-    let started = Instant::now();
-    loop {
-        let session = wharf.call(Method::GET, &path, None).await?.body;
-        if session["status"] != "RUNNING" {
-            assert_eq!(session["status"], "COMPLETED", "{session}");
-            return Ok(session);
-        }
-        assert!(started.elapsed() < ENDED_WITHIN, "never over: {session}");
-        sleep(Duration::from_millis(50)).await;
-    }
+    let over = polling::until(wharf, &path, ENDED_WITHIN, |session| {
+        session["status"] != "RUNNING"
+    })
+    .await?;
+    assert_eq!(over["status"], "COMPLETED", "{over}");
+    Ok(over)
 }
 
 fn assert_within_one_percent(counted: &Value, seen: u64) {

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 use wharf_testkit::{TestDatabase, Wharf};
 
-use crate::WHARF;
+use crate::{WHARF, polling};
 
 /// A place that becomes free is noticed within a tick, and the browser starts cold.
 const SOON: Duration = Duration::from_secs(30);
@@ -16,19 +15,12 @@ fn id(session: &Value) -> &str {
     session["id"].as_str().expect("an id")
 }
 
-/// Polls the list until so many sessions have this status; what is waited for happens in another process.
+/// The sessions with this status, when there are so many.
 async fn wait_for(wharf: &Wharf, status: &str, count: usize) -> anyhow::Result<Vec<Value>> {
-    let started = Instant::now();
     let path = format!("/v1/sessions?status={status}");
-    loop {
-        let body = wharf.call(Method::GET, &path, None).await?.body;
-        let found = body.as_array().cloned().unwrap_or_default();
-        if found.len() == count {
-            return Ok(found);
-        }
-        assert!(started.elapsed() < SOON, "never {count} {status}: {body}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let found = |body: &Value| body.as_array().cloned().unwrap_or_default();
+    let listed = polling::until(wharf, &path, SOON, |body| found(body).len() == count).await?;
+    Ok(found(&listed))
 }
 
 #[tokio::test]
